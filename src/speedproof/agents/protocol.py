@@ -1,0 +1,92 @@
+"""What an adapter must say, and what it is told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from speedproof.journal.attempt import AgentOutcome
+from speedproof.sandbox.box import Mount
+from speedproof.workspace.cache import Progress
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An agent as found on this machine."""
+
+    version: str | None
+    """Version its program reports."""
+    executable: Path
+    """The program whose hash is recorded."""
+    mounts: tuple[Mount, ...]
+    """What must be visible inside to run it."""
+    interpreters: tuple[Path, ...] = ()
+    """Base prefixes of the Python interpreters it needs."""
+
+
+@dataclass(frozen=True)
+class LaunchContext:
+    """What an adapter is told of the attempt; all paths are as seen inside."""
+
+    prompt: str
+    """The rendered prompt."""
+    workspace: str
+    """Root of the repository."""
+    home: str
+    """Writable home, thrown away afterwards."""
+    model: str | None
+    """Model name as the provider knows it (without the provider's prefix); null for agents that use none."""
+    base_url: str
+    """Address of the gateway, such as http://127.0.0.1:8765 (append /v1 for OpenAI's routes)."""
+    token: str
+    """The per-attempt key."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start the agent."""
+
+    argv: tuple[str, ...]
+    """Command line in inside paths."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment beside the common one (PATH, HOME, LANG, the task's own)."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files to write before the start: path relative to home → text."""
+    stdin: bytes = b""
+    """What it reads from standard input."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an agent left behind, on the host. Everything in it is hostile."""
+
+    home: Path
+    """Its home folder."""
+    stdout: list[str]
+    """Lines of standard output."""
+    stderr: list[str]
+    """Lines of standard error."""
+
+
+class Agent(Protocol):
+    """One coding agent."""
+
+    name: str
+    uses_model: bool
+    protocol: Literal["chat", "responses", "none"]
+
+    def locate(self, progress: Progress) -> Installation:
+        """Find it, installing it into an environment of its own where that is possible. Raises AgentError."""
+        ...
+
+    def launch(self, context: LaunchContext) -> Launch:
+        """How to start it on this attempt."""
+        ...
+
+    def outcome(self, left: Left) -> AgentOutcome | None:
+        """What its structured evidence says; null when it left none. Never raises on hostile content."""
+        ...
+
+    def trajectory(self, left: Left) -> Path | None:
+        """The agent's own trajectory file under home; null when it left none."""
+        ...

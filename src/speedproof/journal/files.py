@@ -1,0 +1,91 @@
+"""Files that survive a kill: atomic replacement, and append-only JSON lines whose torn tail is reported."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speedproof.errors import RecordError
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Replace `path` with `data`: temporary file, fsync, rename, fsync of the folder.
+
+    Raises RecordError when the disk refuses it; the old content then stands.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RecordError(
+            f"cannot write the record: {error.strerror}", file=path, hint="free space or mend the permissions"
+        ) from error
+
+
+class JsonLines:
+    """An append-only file of JSON objects with one writer; each line is one write call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def append(self, value: dict[str, Any] | str) -> None:
+        """Add one object (or its JSON text) as a line. Raises RecordError when the disk refuses it."""
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        line = text.encode() + b"\n"
+        try:
+            written = os.write(self._file, line)
+            if written != len(line):
+                raise OSError(28, "short write: no space left on device")
+        except OSError as error:
+            raise RecordError(
+                f"cannot append to the record: {error.strerror}", file=self.path, hint="free disk space"
+            ) from error
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        os.fsync(self._file)
+        os.close(self._file)
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that is no JSON object: torn by a kill when last, damaged otherwise."""
+
+    line: int
+    torn: bool
+    excerpt: str
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]] | BadLine]:
+    """Yield (line number, object) for each whole line and a BadLine for each that is not; nothing is dropped unsaid."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    lines = data.split(b"\n")
+    ended = lines[-1] == b""
+    if ended:
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+        except ValueError:  # JSON and UTF-8 errors both
+            value = None
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            torn = number == len(lines) and not ended
+            yield BadLine(number, torn, line[:200].decode(errors="replace"))

@@ -1,0 +1,241 @@
+"""Where records stand (DESIGN, section 5) and the only code that writes there: one writer a file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import zstandard
+from pydantic import TypeAdapter, ValidationError
+
+from speedproof.errors import InputError, RecordError
+from speedproof.journal.attempt import Attempt
+from speedproof.journal.base import Record, now
+from speedproof.journal.call import Call, CallIntent, CallOutcome
+from speedproof.journal.evaluation import Evaluation
+from speedproof.journal.files import BadLine, JsonLines, read_jsonl, write_atomically
+from speedproof.journal.run import RunManifest
+from speedproof.journal.status import Status
+
+R = TypeVar("R", bound=Record)
+_CALL: TypeAdapter[CallIntent | CallOutcome] = TypeAdapter(Call)
+
+
+def _read(path: Path, kind: type[R]) -> R:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RecordError("the record is missing", file=path) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise RecordError(f"damaged record: {place}: {first['msg']}", file=path) from error
+
+
+def _write(path: Path, record: Record) -> None:
+    write_atomically(path, record.model_dump_json(indent=1) + "\n")
+
+
+class AttemptStore:
+    """The folder of one attempt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """run/item/number: how a person names this attempt."""
+        return f"{self.folder.parents[2].name}/{self.folder.parent.name}/{self.folder.name}"
+
+    def write(self, attempt: Attempt) -> None:
+        """Write attempt.json. Raises RecordError when it is sealed already: facts are never overwritten."""
+        path = self.folder / "attempt.json"
+        if path.exists() and self.read().state == "sealed":
+            raise RecordError("the attempt is sealed", file=path)
+        _write(path, attempt)
+
+    def read(self) -> Attempt:
+        """The facts. Raises RecordError when missing or damaged."""
+        return _read(self.folder / "attempt.json", Attempt)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file such as prompt.md or patch.diff once."""
+        write_atomically(self.folder / name, text.encode(errors="surrogateescape"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file such as patch.diff once."""
+        write_atomically(self.folder / name, data)
+
+    def write_status(self, status: Status) -> None:
+        """Write derived/<rules>.json."""
+        folder = self.folder / "derived"
+        folder.mkdir(exist_ok=True)
+        _write(folder / f"{status.rules}.json", status)
+
+    def status(self, rules: str) -> Status | None:
+        """The status derived by `rules`; null when not derived yet."""
+        path = self.folder / "derived" / f"{rules}.json"
+        return _read(path, Status) if path.exists() else None
+
+    def add_evaluation(self, evaluation: Evaluation) -> Path:
+        """Add evaluations/<digest>.json; refuses to replace one."""
+        folder = self.folder / "evaluations"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{evaluation.digest}.json"
+        if path.exists():
+            raise RecordError("this evaluation exists already", file=path)
+        _write(path, evaluation)
+        return path
+
+    def evaluations(self) -> list[Evaluation]:
+        """All evaluations, oldest first."""
+        found = [_read(p, Evaluation) for p in (self.folder / "evaluations").glob("[!.]*.json")]
+        return sorted(found, key=lambda e: e.evaluated_at)
+
+    def calls(self) -> tuple[list[tuple[int, CallIntent | CallOutcome]], list[BadLine]]:
+        """calls.jsonl as (line, record), and the lines that are torn or damaged."""
+        good: list[tuple[int, CallIntent | CallOutcome]] = []
+        bad: list[BadLine] = []
+        for entry in read_jsonl(self.folder / "calls.jsonl"):
+            if isinstance(entry, BadLine):
+                bad.append(entry)
+                continue
+            line, value = entry
+            try:
+                good.append((line, _CALL.validate_python(value)))
+            except ValidationError:
+                bad.append(BadLine(line, torn=False, excerpt=str(value)[:200]))
+        return good, bad
+
+    def log_lines(self, name: str) -> list[str]:
+        """Lines of stdout.log.zst or stderr.log.zst; a log cut off by a kill is read as far as it goes."""
+        path = self.folder / name
+        if not path.exists():
+            return []
+        chunks: list[bytes] = []
+        with path.open("rb") as file:
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            try:
+                while chunk := reader.read(1 << 16):
+                    chunks.append(chunk)
+            except zstandard.ZstdError as error:
+                chunks.append(f"\n[speedproof: the log is damaged from here on: {error}]".encode())
+        return b"".join(chunks).decode(errors="replace").splitlines()
+
+
+class RunStore:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = folder.name
+
+    def manifest(self) -> RunManifest:
+        """run.json. Raises RecordError when missing or damaged."""
+        return _read(self.folder / "run.json", RunManifest)
+
+    def events(self) -> JsonLines:
+        """The scheduler's log, opened for appending."""
+        return JsonLines(self.folder / "events.jsonl")
+
+    def new_attempt(self, item: str) -> AttemptStore:
+        """Create the folder of the item's next attempt; never one that exists."""
+        parent = self.folder / "items" / item
+        parent.mkdir(parents=True, exist_ok=True)
+        number = max((int(p.name) for p in parent.iterdir() if p.name.isdigit()), default=0) + 1
+        folder = parent / f"{number:02d}"
+        folder.mkdir()
+        return AttemptStore(folder)
+
+    def attempts(self) -> Iterator[AttemptStore]:
+        """Every attempt folder, in the order of the manifest's items, then by number."""
+        order = [item.id for item in self.manifest().items]
+        for item in order:
+            parent = self.folder / "items" / item
+            if parent.is_dir():
+                for folder in sorted((p for p in parent.iterdir() if p.name.isdigit()), key=lambda p: int(p.name)):
+                    yield AttemptStore(folder)
+
+    def lock(self) -> int:
+        """Take the run for this process until it ends; the descriptor holds it.
+
+        Raises InputError when another process works on it.
+        """
+        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise InputError(
+                f"another process works on run {self.id}", hint="wait for it, or start a new run"
+            ) from error
+        return descriptor
+
+    def is_locked(self) -> bool:
+        """Whether a living process works on this run."""
+        try:
+            os.close(self.lock())
+        except InputError:
+            return True
+        return False
+
+
+class Store:
+    """The state folder: all runs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create_run(self, manifest: RunManifest) -> RunStore:
+        """Make the run's folder and write its manifest. Raises RecordError when the disk refuses it."""
+        folder = self.root / "runs" / manifest.id
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise RecordError(
+                f"cannot create the run: {error.strerror}", file=folder, hint="choose another --state folder"
+            ) from error
+        _write(folder / "run.json", manifest)
+        return RunStore(folder)
+
+    def runs(self) -> list[RunStore]:
+        """All runs that have a manifest, oldest first."""
+        return [RunStore(p.parent) for p in sorted((self.root / "runs").glob("*/run.json"))]
+
+    def run(self, name: str) -> RunStore:
+        """The run with this id or unambiguous beginning; 'latest' names the newest. Raises InputError."""
+        runs = self.runs()
+        if name == "latest" and runs:
+            return runs[-1]
+        found = [r for r in runs if r.id == name] or [r for r in runs if r.id.startswith(name)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(r.id for r in (found or runs)[-5:]) or "none"
+        what = "no run is called" if not found else "several runs begin with"
+        raise InputError(f"{what} {name!r} in {self.root}; there are: {known}", hint="give --state or another id")
+
+    def attempt(self, name: str) -> AttemptStore:
+        """The attempt named run/item[/number] (each may be cut short) or by an item's beginning in the latest run.
+
+        Raises InputError when there is none or more than one.
+        """
+        parts = name.strip("/").split("/")
+        run = self.run(parts[0] if len(parts) > 1 else "latest")
+        item = parts[1] if len(parts) > 1 else parts[0]
+        found = [a for a in run.attempts() if a.folder.parent.name.startswith(item)]
+        if len(parts) > 2:
+            found = [a for a in found if int(a.folder.name) == int(parts[2] if parts[2].isdigit() else -1)]
+        items = {a.folder.parent.name for a in found}
+        if len(items) != 1:
+            what = "no attempt" if not items else "more than one item"
+            raise InputError(f"{what} matches {name!r} in run {run.id}", hint=f"speedproof report {run.id}")
+        return found[-1]
+
+
+def new_run_id() -> str:
+    """Start time (UTC) and a random suffix: sorts by time, never collides."""
+    return f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"

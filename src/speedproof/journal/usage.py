@@ -1,0 +1,41 @@
+"""Tokens, named by what they are (DESIGN, section 5). Providers disagree whether input holds the cached part."""
+
+from collections.abc import Iterable
+
+from speedproof.journal.base import Record
+
+
+class Usage(Record):
+    """Token counts of one call or a sum of calls. Unknown is null, never 0."""
+
+    uncached_input: int | None = None
+    """Input tokens that the provider read afresh."""
+    cache_read: int | None = None
+    """Input tokens served from the provider's cache."""
+    cache_write: int | None = None
+    """Input tokens written to the provider's cache, where the provider bills that apart."""
+    output: int | None = None
+    """Output tokens, reasoning included."""
+    reasoning: int | None = None
+    """The part of `output` spent on reasoning."""
+
+    @property
+    def total(self) -> int | None:
+        """Input and output together; null when either side is unknown."""
+        if self.uncached_input is None or self.output is None:
+            return None
+        return self.uncached_input + (self.cache_read or 0) + (self.cache_write or 0) + self.output
+
+
+def total_usage(usages: Iterable[Usage | None]) -> tuple[Usage, int]:
+    """Sum what is known, field by field; the second value counts the calls whose usage is unknown."""
+    sums: dict[str, int] = {}
+    unknown = 0
+    for usage in usages:
+        if usage is None or usage.total is None:
+            unknown += 1
+        if usage is not None:
+            for field, value in usage.model_dump().items():
+                if value is not None:
+                    sums[field] = sums.get(field, 0) + value
+    return Usage(**sums), unknown

@@ -1,0 +1,81 @@
+"""The protocol of sandboxes: a Box says what is seen and run; a sandbox turns it into a command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from speedproof.journal import SandboxFacts
+
+WORKSPACE = "/workspace"
+HOME = "/home/agent"
+TASK = "/task"
+ENVIRONMENT = "/opt/env"
+LIBRARY = "/opt/speedproof"
+OUT = "/out"
+MODEL_PORT = 8765
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A host path made visible inside at `target`."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class Box:
+    """One confined command."""
+
+    argv: tuple[str, ...]
+    """Command line, in inside paths."""
+    cwd: str = WORKSPACE
+    """Working directory inside."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The whole environment; nothing is inherited."""
+    mounts: tuple[Mount, ...] = ()
+    """What is visible beside the system's own programs and libraries."""
+    interpreters: tuple[Path, ...] = ()
+    """Base prefixes of Python interpreters to mount (without their installed packages)."""
+    listen: int | None = None
+    """Descriptor of a Unix socket over which a socket listening on the sandbox's own 127.0.0.1:MODEL_PORT is handed
+    out: the only way to the gateway. Null: no network at all."""
+    keep_fds: tuple[int, ...] = ()
+    """Descriptors the command inherits."""
+    cpu: int | None = None
+    """CPU to pin to; null: all."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """A command line and its environment, ready for subprocess (with pass_fds=fds, env=env, cwd='/')."""
+
+    argv: list[str]
+    env: dict[str, str]
+    fds: tuple[int, ...]
+    cwd: str = "/"
+
+
+class Sandbox(Protocol):
+    """Anything that can confine a Box."""
+
+    kind: Literal["bubblewrap", "none"]
+
+    @property
+    def uid(self) -> int:
+        """User id that the confined process has on the host; what it may write must belong to it."""
+        ...
+
+    def inside(self, mount: Mount) -> str:
+        """The path under which the confined process sees a mount."""
+        ...
+
+    def start(self, box: Box) -> Started:
+        """The command that runs the box. Raises SandboxError when isolation cannot be had."""
+        ...
+
+    def probe(self) -> SandboxFacts:
+        """Run a probe inside and report what is enforced. Raises SandboxError when isolation does not hold."""
+        ...

@@ -1,0 +1,80 @@
+"""The cache: all in it can be rebuilt. Entries are made beside and renamed in, so a kill leaves none half-made."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from speedproof.errors import RecordError
+
+Progress = Callable[[str], None]
+"""Told in one line what long work is doing."""
+
+
+def silent(_: str) -> None:
+    """A Progress that tells nobody."""
+
+
+class Cache:
+    """A folder of entries named by kind and digest."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        chosen = root or os.environ.get("SPEEDPROOF_CACHE")
+        if chosen is None:
+            chosen = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speedproof"
+        self.root = Path(chosen).resolve()
+
+    def entry(self, kind: str, digest: str, make: Callable[[Path], None]) -> Path:
+        """The folder kind/digest, made by `make(folder)` when it is not there yet; safe between processes.
+
+        Raises whatever `make` raises, leaving no entry, and RecordError when the disk refuses.
+        """
+        target = self.root / kind / digest
+        if target.is_dir():
+            return target
+        with self.lock(kind, digest):
+            if target.is_dir():
+                return target
+            try:
+                beside = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}-", dir=target.parent))
+            except OSError as error:
+                raise RecordError(f"cannot write the cache: {error.strerror}", file=target.parent) from error
+            try:
+                make(beside)
+                beside.chmod(0o755)
+                beside.rename(target)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
+        return target
+
+    @contextmanager
+    def lock(self, kind: str, digest: str) -> Iterator[None]:
+        """Hold the right to make or change kind/digest."""
+        folder = self.root / kind
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / f".{digest}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise RecordError(
+                f"cannot write the cache: {error.strerror}",
+                file=folder,
+                hint="set SPEEDPROOF_CACHE to another folder",
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def scratch(self, prefix: str) -> Path:
+        """A new empty folder for work in progress; who asks for it removes it."""
+        folder = self.root / "work"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=folder))
+        except OSError as error:
+            raise RecordError(f"cannot write the cache: {error.strerror}", file=folder) from error
