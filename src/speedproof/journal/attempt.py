@@ -64,8 +64,8 @@ class ProcessFacts(Record):
     """Seconds from launch to end."""
     cpu_s: float
     """User and system CPU seconds of the process tree."""
-    max_rss_bytes: int
-    """Largest resident set of any one process of the tree, bytes."""
+    max_rss_bytes: int | None
+    """Largest resident set of any one process of the tree, bytes; null where it could not be told."""
     stopped_by: StopCause | None
     """Why the harness ended it; null when it ended by itself."""
 

@@ -60,8 +60,8 @@ class Sample(Record):
     """Processor seconds used after the stop signal, charged to `seconds`."""
     cpu_s: float
     """User and system processor seconds of the whole process tree."""
-    max_rss_bytes: int
-    """Largest resident set of any one process of the tree, bytes."""
+    max_rss_bytes: int | None
+    """Largest resident set of any one process of the tree, bytes; null where it could not be told."""
     output_sha256: str
     """SHA-256 of the outputs handed over before the stop signal."""
     reported: dict[str, float] = {}

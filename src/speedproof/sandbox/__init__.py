@@ -7,5 +7,6 @@ says what is really enforced. Not here: what runs inside (agents, evaluation) or
 from speedproof.sandbox.box import Box, Mount, Sandbox, Started
 from speedproof.sandbox.bubblewrap import Bubblewrap
 from speedproof.sandbox.host import HostSandbox
+from speedproof.sandbox.process import Confined, Finished
 
-__all__ = ["Box", "Bubblewrap", "HostSandbox", "Mount", "Sandbox", "Started"]
+__all__ = ["Box", "Bubblewrap", "Confined", "Finished", "HostSandbox", "Mount", "Sandbox", "Started"]

@@ -72,8 +72,11 @@ class Sandbox(Protocol):
         """The path under which the confined process sees a mount."""
         ...
 
-    def start(self, box: Box) -> Started:
-        """The command that runs the box. Raises SandboxError when isolation cannot be had."""
+    def start(self, box: Box, info_fd: int | None = None) -> Started:
+        """The command that runs the box; it writes `{"child-pid": N}` to `info_fd`.
+
+        Raises SandboxError when isolation cannot be had.
+        """
         ...
 
     def probe(self) -> SandboxFacts:

@@ -1,0 +1,179 @@
+"""A confined process: started, watched from outside, ended with everything it started."""
+
+import ctypes
+import functools
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from speedproof.errors import SandboxError
+from speedproof.sandbox.box import Box, Sandbox
+
+GRACE_S = 5.0
+"""Seconds between a polite end (SIGTERM to every process inside) and a firm one."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a confined process ended."""
+
+    exit_code: int | None
+    """Null when a signal ended it."""
+    signal: int | None
+    """Null when it exited."""
+    wall_s: float
+    cpu_s: float
+    """User and system time of the whole tree."""
+    max_rss_bytes: int | None
+    """The largest of any one process; null without a sandbox, where the harness's own size would show."""
+
+
+class Confined:
+    """A box that is running."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        box: Box,
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> None:
+        """Start it. Raises SandboxError when it cannot be started."""
+        _adopt_orphans()
+        self._namespaced = sandbox.kind != "none"
+        told, tell = os.pipe()
+        started = sandbox.start(box, tell if self._namespaced else None)
+        self.started_at = time.perf_counter()
+        try:
+            self.process = subprocess.Popen(
+                started.argv,
+                env=started.env,
+                cwd=started.cwd,
+                pass_fds=started.fds,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(told)
+            raise SandboxError(f"cannot start {started.argv[0]}: {error.strerror}", hint="speedproof doctor") from error
+        finally:
+            os.close(tell)
+        with os.fdopen(told) as answer:
+            text = answer.read() if self._namespaced else ""
+        self._inner: int | None = json.loads(text)["child-pid"] if text else None
+
+    def tree(self) -> list[int]:
+        """Process ids of the whole tree as the host sees them, the outermost first."""
+        found = [self.process.pid]
+        for pid in found:
+            for thread in _listed(Path(f"/proc/{pid}/task")):
+                found += [int(child) for child in _read(Path(f"/proc/{pid}/task/{thread}/children")).split()]
+        return found
+
+    def cpu_s(self) -> float:
+        """Processor seconds used so far by the tree, those of its ended processes included."""
+        total = 0.0
+        ticks = os.sysconf("SC_CLK_TCK")
+        for pid in self.tree():
+            try:
+                total += time.clock_gettime((~pid << 3) | 2)  # the kernel's id of that process's CPU clock
+            except OSError:
+                continue  # it ended since; its parent's counters hold its time
+            fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+            if len(fields) > 14:
+                total += (int(fields[13]) + int(fields[14])) / ticks
+        return total
+
+    def kill(self) -> None:
+        """End everything at once. The outermost process then ends by itself."""
+        others = [pid for pid in self.tree() if pid not in {self.process.pid, self._inner}]
+        for pid in others:
+            _signal(pid, signal.SIGKILL)
+        if self._inner is None:
+            _signal(self.process.pid, signal.SIGKILL)
+            return
+        deadline = time.monotonic() + 0.2  # for the namespace's first process to reap them: else their time is lost
+        while others and not self._ended() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        _signal(self._inner, signal.SIGKILL)  # and with it whatever is left in the namespace
+
+    def _ended(self) -> bool:
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def terminate(self) -> None:
+        """Ask everything inside to end."""
+        for pid in self.tree():
+            if pid not in {self.process.pid, self._inner}:
+                _signal(pid, signal.SIGTERM)
+        if self._inner is None:
+            _signal(self.process.pid, signal.SIGTERM)
+
+    def wait(self) -> Finished:
+        """Wait for the end and close the accounts."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        ended = time.perf_counter()
+        code = os.waitstatus_to_exitcode(status)
+        self.process.returncode = code
+        cpu = usage.ru_utime + usage.ru_stime
+        rss: int | None = None
+        if self._inner is not None:
+            try:  # bubblewrap leaves its namespace's first process to us, with the accounts of all it has reaped
+                _, _, usage = os.wait4(self._inner, 0)
+                cpu += usage.ru_utime + usage.ru_stime
+            except ChildProcessError:  # it was reaped, and counted, by bubblewrap
+                pass
+            rss = usage.ru_maxrss * 1024
+        else:
+            _signal_group(self.process.pid)
+        number = -code if code < 0 else code - 128 if self._inner is not None and code > 128 else None
+        return Finished(
+            exit_code=None if number is not None else code,
+            signal=number,
+            wall_s=ended - self.started_at,
+            cpu_s=cpu,
+            max_rss_bytes=rss,
+        )
+
+
+@functools.cache
+def _adopt_orphans() -> None:
+    """Make this process the parent of descendants whose own parent ends, so that it can read their accounts."""
+    set_child_subreaper = 36  # PR_SET_CHILD_SUBREAPER, prctl(2)
+    if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0):
+        raise SandboxError(f"prctl failed: {os.strerror(ctypes.get_errno())}")
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names only
+    except OSError:
+        return []  # the process ended
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # the process ended
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it ended by itself
+
+
+def _signal_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # nobody is left

@@ -1,0 +1,106 @@
+"""Trees of git written out and read back byte for byte: no filter, attribute, hook or ignore file has a say."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from speedproof.errors import RecordError, SourceError
+from speedproof.workspace.git import git, git_environment
+
+GITLINK = "160000"
+SYMLINK = "120000"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of a git tree."""
+
+    mode: str
+    blob: str
+
+
+def list_tree(repository: Path, tree: str) -> dict[bytes, Entry]:
+    """Every file of a tree: path → mode and blob id."""
+    entries: dict[bytes, Entry] = {}
+    for line in git("ls-tree", "-r", "-z", "--full-tree", tree, repository=repository).split(b"\0"):
+        if line:
+            head, _, path = line.partition(b"\t")
+            mode, _, blob = head.decode().split()
+            entries[path] = Entry(mode, blob)
+    return entries
+
+
+def read_blobs(repository: Path, blobs: list[str]) -> Iterator[bytes]:
+    """The content of each blob, in order, from one git process."""
+    process = subprocess.Popen(
+        ["git", f"--git-dir={repository}", "cat-file", "--batch"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=git_environment(),
+        cwd="/",
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        for blob in blobs:
+            process.stdin.write(blob.encode() + b"\n")
+            process.stdin.flush()
+            head = process.stdout.readline().split()
+            if len(head) != 3:
+                raise SourceError(f"object {blob} is missing from {repository}", hint="remove the cache entry")
+            yield process.stdout.read(int(head[2]))
+            process.stdout.read(1)
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+def write_tree(repository: Path, tree: str, folder: Path) -> None:
+    """Write a tree's files under `folder`. Raises RecordError when the disk refuses."""
+    entries = list_tree(repository, tree)
+    files = [(path, e) for path, e in entries.items() if e.mode != GITLINK]
+    root = os.fsencode(folder)
+    made: set[bytes] = set()
+    try:
+        for (path, entry), content in zip(files, read_blobs(repository, [e.blob for _, e in files]), strict=True):
+            target = os.path.join(root, path)  # noqa: PTH118 - paths are bytes
+            parent = os.path.dirname(target)  # noqa: PTH120
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+                made.add(parent)
+            if entry.mode == SYMLINK:
+                os.symlink(content, target)  # noqa: PTH211
+            else:
+                descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                    os.fchmod(file.fileno(), 0o755 if entry.mode == "100755" else 0o644)
+        for path, entry in entries.items():
+            if entry.mode == GITLINK:
+                os.makedirs(os.path.join(root, path), exist_ok=True)  # noqa: PTH103, PTH118
+    except OSError as error:
+        raise RecordError(f"cannot write the tree: {error.strerror}", file=folder, hint="free disk space") from error
+
+
+def give_to(folder: Path, uid: int) -> None:
+    """Make `uid` the owner of everything under `folder`, where that is another user and we may."""
+    if uid == os.geteuid():
+        return
+    subprocess.run(["chown", "-R", "-h", f"{uid}:{uid}", str(folder)], check=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder whatever an agent did to it: any depth, any mode. Raises RecordError when it stays."""
+    if not folder.exists():
+        return
+    done = subprocess.run(
+        ["rm", "-rf", "--one-file-system", "--", str(folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], capture_output=True, check=False)
+        done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RecordError(f"cannot remove a workspace: {done.stderr.strip()[:300]}", file=folder)
