@@ -12,6 +12,7 @@ SpeedproofError            something a person can act on (exit code 2)
 """
 
 from pathlib import Path
+from typing import Literal
 
 
 class SpeedproofError(Exception):
@@ -54,7 +55,20 @@ class LeakError(SpeedproofError):
 
 
 class TaskError(SpeedproofError):
-    """A task cannot prove anything: its base is broken, its workload silent, its build fails."""
+    """A task cannot prove anything: its base is broken, its workload silent, its build fails.
+
+    `kind` is the leaf under `task` in the failure tree.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        kind: Literal["base_broken", "setup_failed", "workload_broken"] = "workload_broken",
+        hint: str = "",
+    ) -> None:
+        super().__init__(what, hint=hint)
+        self.kind = kind
 
 
 class RecordError(SpeedproofError):

@@ -73,7 +73,7 @@ class Metric(Record):
     """One number a workload yields."""
 
     name: Name = "seconds"
-    """seconds, cpu_seconds and peak_memory are taken by the harness from outside; any other is what the workload reports."""
+    """seconds, cpu_seconds and peak_memory are taken by the harness from outside; others the workload reports."""
     unit: str = "s"
     """Unit, such as s, bytes, tokens/s."""
     direction: Literal["lower", "higher"] = "lower"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -79,8 +80,10 @@ def load_yaml(path: Path) -> Any:
         mark = error.problem_mark or error.context_mark
         at = mark.line + 1 if mark else None
         raise InputError(f"broken YAML: {error.problem or error.context}", file=path, line=at) from error
-    except (YAMLError, ValueError) as error:
-        raise InputError(f"broken YAML: {str(error).splitlines()[0]}", file=path) from error
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        # On malformed scalars and tags the parser raises whatever it stumbles over.
+        words = str(error).splitlines() or [type(error).__name__]
+        raise InputError(f"broken YAML: {words[0]}", file=path) from error
 
 
 def line_of(document: Any, location: Sequence[str | int]) -> int | None:
@@ -109,6 +112,19 @@ def _plain(node: Any) -> Any:
     return node if node is None or isinstance(node, bool | int | float) else str(node)
 
 
+def _of_chosen_source(errors: list[ErrorDetails], content: Any) -> list[ErrorDetails]:
+    """Without what is wrong only if a source were of the kind that it is not."""
+
+    def wanted(error: ErrorDetails) -> bool:
+        place = error["loc"]
+        if place[2:3] != ("source",) or len(place) < 4:
+            return True
+        source = content["tasks"][place[1]]["source"]
+        return place[3] == ("PypiSource" if isinstance(source, dict) and "pypi" in source else "GitSource")
+
+    return [e for e in errors if wanted(e)]
+
+
 def load_suite(path: Path) -> LoadedSuite:
     """Read and validate a suite file. Raises InputError naming file, line and field."""
     path = path.resolve()
@@ -122,10 +138,11 @@ def load_suite(path: Path) -> LoadedSuite:
     try:
         suite = Suite.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        errors = _of_chosen_source(error.errors(include_url=False), content)
+        first = errors[0]
         place = [p for p in first["loc"] if p not in {"GitSource", "PypiSource"}]
         field = ".".join(str(p) for p in place) or "suite"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(
             f"{field}: {message}{more}", file=path, line=line_of(document, place), hint="speedproof schema"

@@ -1,0 +1,75 @@
+"""Checks of a patch beside its tests: does it apply, can it have an effect, does it keep its hands off."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from speedproof.evaluation.decision import BASE
+from speedproof.journal import Check, Evidence, Measurement
+from speedproof.workspace.effect import Effect
+
+_CONFIGURATION = {
+    "conftest.py",
+    "pyproject.toml",
+    "pytest.ini",
+    "setup.cfg",
+    "setup.py",
+    "sitecustomize.py",
+    "tox.ini",
+    "usercustomize.py",
+}
+SETUP_SHARE = 0.1
+"""Share of base's measured seconds by which a patch's set-up may grow before it is looked at."""
+
+_PATCH = Evidence(file="patch.diff")
+
+
+def effect_check(effect: Effect) -> Check:
+    """Whether the patch can change what the program does."""
+    if effect == "none":
+        message = "the patch has no effect: it changes only comments, whitespace, docstrings or scratch files"
+        return Check(name="effect", result="fail", message=message, evidence=(_PATCH,))
+    if effect == "tests_only":
+        message = "the patch changes protected paths only"
+        return Check(name="effect", result="fail", message=message, evidence=(_PATCH,))
+    return Check(name="effect", result="pass", message="the patch changes code")
+
+
+def protected_check(touched: Sequence[str]) -> Check:
+    """Whether it leaves protected paths alone; they were put back to base before judging."""
+    if touched:
+        message = (
+            f"the patch touches {len(touched)} protected paths (put back before judging): {', '.join(touched[:5])}"
+        )
+        return Check(name="protected", result="flag", message=message, evidence=(_PATCH,))
+    return Check(name="protected", result="pass", message="protected paths are untouched")
+
+
+def configuration_check(files: Sequence[str], protected: Sequence[str]) -> Check:
+    """Whether it changes files that decide how Python starts, builds or tests."""
+    found = [
+        f
+        for f in files
+        if f not in protected and (PurePosixPath(f).name in _CONFIGURATION or PurePosixPath(f).suffix == ".pth")
+    ]
+    if found:
+        message = f"the patch changes how the project starts, builds or is tested: {', '.join(found[:5])}"
+        return Check(name="configuration", result="flag", message=message, evidence=(_PATCH,))
+    return Check(name="configuration", result="pass", message="build, start-up and test configuration are untouched")
+
+
+def setup_check(measurement: Measurement, arm: str) -> Check:
+    """Whether work moved from the timed part into set-up: seconds before the start signal, against base's."""
+
+    def median_setup(name: str) -> float:
+        return statistics.median(s.setup_s for s in measurement.samples if s.arm == name)
+
+    def median_seconds(name: str) -> float:
+        return statistics.median(s.seconds for s in measurement.samples if s.arm == name)
+
+    grown = median_setup(arm) - median_setup(BASE)
+    saved = median_seconds(BASE) - median_seconds(arm)
+    if grown > SETUP_SHARE * median_seconds(BASE) and grown > 0.25 * saved:
+        message = f"set-up takes {grown * 1000:.0f} ms longer than on base, the timed part {saved * 1000:.0f} ms less"
+        return Check(name="setup", result="flag", message=message)
+    return Check(name="setup", result="pass", message="set-up takes as long as on base")

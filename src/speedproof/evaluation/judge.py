@@ -1,0 +1,280 @@
+"""The judge: all patches of one task, checked, tested and measured in shared blocks; one evaluation each."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speedproof.errors import TaskError
+from speedproof.evaluation import checks as made
+from speedproof.evaluation.arms import ArmTree, make_arm, restore_protected
+from speedproof.evaluation.decision import BASE, CONTROL, EXPERT
+from speedproof.evaluation.measuring import Measured, check_workloads, measure
+from speedproof.evaluation.prepared import PreparedTask
+from speedproof.evaluation.testing import TestsBroken, cached_tests, must_pass, require_sound_base, run_tests
+from speedproof.evaluation.verdict import conclude
+from speedproof.journal import Check, Diagnosis, Evaluation, Evidence, FailureClass, HostFacts, Method, TestsReport
+from speedproof.journal.base import digest_of, now
+from speedproof.sandbox import Sandbox
+from speedproof.workspace.effect import effect_of
+from speedproof.workspace.git import git
+from speedproof.workspace.patch import PatchError, apply_patch, borrow
+from speedproof.workspace.tree import remove
+
+Told = Callable[[str], None]
+
+
+@dataclass
+class _Candidate:
+    """One distinct patch on its way through the judge."""
+
+    patch: bytes
+    checks: list[Check] = field(default_factory=list)
+    tests: list[TestsReport] = field(default_factory=list)
+    arm: ArmTree | None = None
+    files: tuple[str, ...] = ()
+
+    def failed(self) -> bool:
+        return any(c.result == "fail" and c.name in {"applies", "build"} for c in self.checks)
+
+
+class Judge:
+    """Judges patches of one task. Use as a context manager: its scratch folder goes with it."""
+
+    def __init__(
+        self,
+        prepared: PreparedTask,
+        sandbox: Sandbox,
+        method: Method,
+        host: HostFacts,
+        *,
+        declared: bool = False,
+        told: Told = lambda _: None,
+    ) -> None:
+        """`declared`: the run's manifest names this very method; `told` hears what is being done."""
+        self.prepared = prepared
+        self.sandbox = sandbox
+        self.method = method
+        self.host = host
+        self.declared = declared
+        self.told = told
+        self.scratch = prepared.cache.scratch("judge")
+        self.repository = self.scratch / "repository.git"
+        self.seconds: dict[str, float] = {}
+        borrow(prepared.commits.repository, self.repository)
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        remove(self.scratch)
+
+    def qualify(self) -> None:
+        """Base and expert build, pass their tests and run their workloads with equal outputs.
+
+        Raises TaskError naming what is broken: nothing can be proven on such a task.
+        """
+        base, expert = self._reference_arms()
+        if self.prepared.task.tests:
+            self._reference_tests(base, expert)
+        if self.prepared.task.workloads:
+            self.told("running the workloads on base and expert")
+            check_workloads(self.prepared, base, expert, self.sandbox, self.scratch)
+
+    def judge(self, patches: Mapping[str, bytes | None]) -> dict[str, Evaluation]:
+        """An evaluation for each name; the same patch under two names is judged once. Null: there was no patch."""
+        candidates = {p: _Candidate(p) for p in patches.values() if p is not None and p.strip()}
+        measured: Measured | None = None
+        diagnosis: Diagnosis | None = None
+        if candidates:
+            try:
+                measured = self._judge(list(candidates.values()))
+            except TaskError as error:
+                diagnosis = _task_diagnosis(error)
+        return {
+            name: self._evaluation(candidates.get(patch or b""), measured, diagnosis) for name, patch in patches.items()
+        }
+
+    def _judge(self, candidates: list[_Candidate]) -> Measured | None:
+        with self._stage("arms"):
+            base, expert = self._reference_arms()
+            for candidate in candidates:
+                self._make(candidate)
+        judged = [c for c in candidates if c.arm is not None]
+        if self.prepared.task.tests and judged:
+            with self._stage("tests"):
+                reports = self._reference_tests(base, expert)
+                for candidate in judged:
+                    self._test(candidate, *reports)
+        if not self.prepared.task.workloads or not judged:
+            return None
+        with self._stage("measure"):
+            control = self._arm(CONTROL, self.prepared.commits.base_tree)
+            arms = [base, expert, control, *(c.arm for c in judged if c.arm is not None)]
+            count = len(arms)
+            measured = measure(
+                self.prepared,
+                arms,
+                self.sandbox,
+                self.method,
+                self.scratch,
+                lambda done, most: self.told(f"measuring {count} arms: block {done} of at most {most}"),
+            )
+        for candidate in judged:
+            self._check_measured(candidate, measured)
+        return measured
+
+    def _reference_arms(self) -> tuple[ArmTree, ArmTree]:
+        commits = self.prepared.commits
+        patterns = self.prepared.task.protected
+        tree, _ = restore_protected(
+            self.repository, commits.base_tree, commits.expert_tree, patterns, self.scratch / "index"
+        )
+        return self._arm(BASE, commits.base_tree), self._arm(EXPERT, tree)
+
+    def _arm(self, name: str, tree: str) -> ArmTree:
+        folder = self.scratch / "arms"
+        if (folder / name).is_dir():
+            return ArmTree(name, tree, folder / name)
+        return make_arm(name, tree, self.prepared, self.repository, self.sandbox, folder)
+
+    def _make(self, candidate: _Candidate) -> None:
+        base_tree = self.prepared.commits.base_tree
+        index = self.scratch / "index"
+        try:
+            tree = apply_patch(self.repository, base_tree, candidate.patch, index)
+        except PatchError as error:
+            message = f"the patch does not apply to the base commit: {str(error).splitlines()[0]}"
+            candidate.checks.append(
+                Check(name="applies", result="fail", message=message, evidence=(Evidence(file="patch.diff"),))
+            )
+            return
+        candidate.checks.append(Check(name="applies", result="pass", message="the patch applies to the base commit"))
+        effect = effect_of(self.repository, base_tree, tree, self.prepared.task.protected)
+        restored, touched = restore_protected(self.repository, base_tree, tree, self.prepared.task.protected, index)
+        files = _changed(self.repository, base_tree, tree)
+        candidate.checks += [
+            made.effect_check(effect),
+            made.protected_check(touched),
+            made.configuration_check(files, touched),
+        ]
+        if restored == base_tree:
+            return
+        try:
+            candidate.arm = self._arm(f"patch-{restored[:10]}", restored)
+        except TaskError as error:
+            candidate.checks.append(Check(name="build", result="fail", message=error.what))
+            return
+        if self.prepared.task.build is not None:
+            candidate.checks.append(Check(name="build", result="pass", message="the patch builds"))
+
+    def _reference_tests(self, base: ArmTree, expert: ArmTree) -> tuple[TestsReport, TestsReport]:
+        self.told("running the tests on base and expert")
+        reports = [cached_tests(self.prepared, arm, self.sandbox, self.scratch) for arm in (base, expert)]
+        require_sound_base(self.prepared, reports[0])
+        return reports[0], reports[1]
+
+    def _test(self, candidate: _Candidate, base: TestsReport, expert: TestsReport) -> None:
+        assert candidate.arm is not None
+        self.told(f"running the tests on {candidate.arm.name}")
+        wanted = must_pass(base, expert)
+        candidate.tests = [base, expert]
+        try:
+            report = run_tests(self.prepared, candidate.arm, self.sandbox, self.scratch)
+        except TestsBroken as error:
+            candidate.checks.append(Check(name="tests", result="fail", message=error.what))
+            return
+        candidate.tests.append(report)
+        failing = [name for name in wanted if report.results.get(name) != "passed"]
+        if not failing:
+            message = f"all {len(wanted)} tests that pass on base and expert pass"
+            candidate.checks.append(Check(name="tests", result="pass", message=message))
+            return
+        again = self._again(candidate.arm)
+        flaky = again is not None and all(again.results.get(name) == "passed" for name in failing)
+        named = ", ".join(failing[:5]) + (" …" if len(failing) > 5 else "")
+        if flaky:
+            message = f"{len(failing)} tests fail once and pass once: {named}"
+        else:
+            message = f"{len(failing)} of {len(wanted)} tests that pass on base and expert fail: {named}"
+        candidate.checks.append(Check(name="tests", result="flag" if flaky else "fail", message=message))
+
+    def _again(self, arm: ArmTree) -> TestsReport | None:
+        try:
+            return run_tests(self.prepared, arm, self.sandbox, self.scratch)
+        except TestsBroken:
+            return None
+
+    def _check_measured(self, candidate: _Candidate, measured: Measured) -> None:
+        assert candidate.arm is not None
+        name = candidate.arm.name
+        if name in measured.broken:
+            candidate.checks.append(
+                Check(name="outputs", result="fail", message=f"with the patch, the workload {measured.broken[name]}")
+            )
+            return
+        if name in measured.wrong:
+            candidate.checks.append(Check(name="outputs", result="fail", message=measured.wrong[name]))
+        else:
+            message = "the outputs equal base's on every seed"
+            candidate.checks.append(Check(name="outputs", result="pass", message=message))
+        if measured.measurement is not None:
+            candidate.checks.append(made.setup_check(measured.measurement, name))
+
+    def _evaluation(
+        self, candidate: _Candidate | None, measured: Measured | None, diagnosis: Diagnosis | None
+    ) -> Evaluation:
+        measurement = measured.measurement if measured else None
+        arm = candidate.arm.name if candidate and candidate.arm else None
+        if measurement is None or arm not in {a.name for a in measurement.arms}:
+            measurement, arm = None, None
+        checks = tuple(candidate.checks) if candidate else ()
+        at = now()
+        patch = hashlib.sha256(candidate.patch).hexdigest() if candidate else None
+        verdict = conclude(checks, measurement, arm, self.method)
+        if candidate is None:
+            verdict = verdict.model_copy(update={"reasons": ("there is no patch to judge",)})
+        elif diagnosis is not None:
+            verdict = verdict.model_copy(update={"reasons": (diagnosis.message,)})
+        return Evaluation(
+            digest=digest_of([patch, self.prepared.digest, self.method.model_dump(), secrets.token_hex(8)], 16),
+            evaluated_at=at,
+            method=self.method,
+            declared=self.declared,
+            task_digest=self.prepared.digest,
+            patch_sha256=patch,
+            arm=arm,
+            checks=checks,
+            tests=tuple(candidate.tests) if candidate else (),
+            measurement=measurement,
+            seconds_by_stage=dict(self.seconds),
+            host=self.host.model_dump(),
+            diagnosis=diagnosis,
+            verdict=verdict,
+        )
+
+    def _stage(self, name: str) -> "_Timed":
+        return _Timed(self.seconds, name)
+
+
+class _Timed:
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self.seconds, self.name = seconds, name
+
+    def __enter__(self) -> None:
+        self.began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds[self.name] = round(time.monotonic() - self.began, 3)
+
+
+def _changed(repository: Path, before: str, after: str) -> list[str]:
+    raw = git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, repository=repository)
+    return [p.decode(errors="replace") for p in raw.split(b"\0") if p]
+
+
+def _task_diagnosis(error: TaskError) -> Diagnosis:
+    failure = FailureClass(f"task/{error.kind}")
+    return Diagnosis(failure=failure, message=error.what, stage="evaluate", confidence="direct", evidence=())

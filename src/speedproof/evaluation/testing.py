@@ -1,0 +1,131 @@
+"""The task's own tests on one arm: run in a fresh sandbox on a throwaway copy, read from JUnit XML."""
+
+import json
+from pathlib import Path
+from typing import Literal
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from speedproof.errors import TaskError
+from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.prepared import PreparedTask
+from speedproof.evaluation.running import run_command
+from speedproof.journal import TestsReport
+from speedproof.journal.base import digest_of
+from speedproof.journal.files import write_atomically
+from speedproof.sandbox import Box, Mount, Sandbox
+from speedproof.sandbox.box import OUT, WORKSPACE
+from speedproof.workspace.reading import read_untrusted
+from speedproof.workspace.tree import give_to, remove
+
+Result = Literal["passed", "failed", "error", "skipped"]
+_LARGEST_XML = 64 << 20
+
+
+class TestsBroken(TaskError):
+    """A test command left no results."""
+
+
+def read_junit(content: bytes) -> dict[str, Result]:
+    """Result by test id (class::name) of a JUnit XML document. Raises TestsBroken when it is none.
+
+    An id that occurs twice keeps its worst result.
+    """
+    try:
+        root: Element = fromstring(content)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise TestsBroken(f"the test results are no JUnit XML: {error}") from error
+    results: dict[str, Result] = {}
+    order: tuple[Result, ...] = ("passed", "skipped", "failed", "error")
+    for case in root.iter("testcase"):
+        name = f"{case.get('classname', '')}::{case.get('name', '')}"
+        result: Result = "passed"
+        for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "error")):
+            if case.find(tag) is not None:
+                result = meaning  # type: ignore[assignment]
+        results[name] = max(result, results.get(name, "passed"), key=order.index)
+    return results
+
+
+def run_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path) -> TestsReport:
+    """Every test command of the task on `arm`. Raises TestsBroken when one leaves no results."""
+    results: dict[str, Result] = {}
+    seconds = 0.0
+    for number, tests in enumerate(prepared.task.tests, 1):
+        folder = scratch / f"tests-{arm.name}-{number}"
+        out = folder / "out"
+        out.mkdir(parents=True)
+        give_to(out, sandbox.uid)
+        workspace = arm.workspace(folder / "copy")
+        box = Box(
+            argv=("/bin/sh", "-c", tests.command),
+            env={**prepared.variables(), "SPEEDPROOF_JUNIT": f"{OUT}/junit.xml"},
+            mounts=(Mount(workspace.path, WORKSPACE, True), Mount(out, OUT, True), *prepared.mounts()),
+            interpreters=prepared.interpreters,
+        )
+        try:
+            done = run_command(sandbox, box, tests.timeout_s)
+            content = read_untrusted(out / "junit.xml", _LARGEST_XML)
+        finally:
+            workspace.remove()
+            remove(folder)
+        seconds += done.finished.wall_s
+        if content is None or done.timed_out:
+            raise TestsBroken(
+                f"task {prepared.task.name}: the test command {done.how} on {arm.name} and left no results "
+                f"at $SPEEDPROOF_JUNIT:\n{done.tail(15)}",
+                kind="base_broken",
+                hint=f"the command is: {tests.command}",
+            )
+        found = read_junit(content)
+        results |= {k: v for k, v in found.items() if k not in tests.known_failures}
+    return TestsReport(arm=arm.name, results=results, seconds=seconds)
+
+
+def cached_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path) -> TestsReport:
+    """The same for base and expert, remembered by content."""
+    task = prepared.task
+    key = digest_of(
+        [
+            "tests/1",
+            arm.tree,
+            [t.model_dump(mode="json") for t in task.tests],
+            task.build,
+            prepared.environment.digest if prepared.environment else None,
+            prepared.files.name if prepared.files else None,
+            prepared.variables(),
+            sandbox.kind,
+        ],
+        32,
+    )
+
+    def make(folder: Path) -> None:
+        report = run_tests(prepared, arm, sandbox, scratch)
+        write_atomically(folder / "report.json", report.model_dump_json())
+
+    known = (prepared.cache.root / "tests" / key).is_dir()
+    entry = prepared.cache.entry("tests", key, make)
+    report = TestsReport.model_validate(json.loads((entry / "report.json").read_text()))
+    return report.model_copy(update={"arm": arm.name, "cached": known})
+
+
+def require_sound_base(prepared: PreparedTask, base: TestsReport) -> None:
+    """Raises TaskError when base has no tests that pass, or fails some."""
+    bad = [name for name, result in base.results.items() if result in {"failed", "error"}]
+    if bad:
+        raise TaskError(
+            f"task {prepared.task.name}: {len(bad)} tests fail on the base commit itself: {', '.join(bad[:5])}",
+            kind="base_broken",
+            hint="mend the environment, deselect them in the test command, or list them in known_failures",
+        )
+    if "passed" not in base.results.values():
+        raise TaskError(
+            f"task {prepared.task.name}: no test passes on the base commit", hint="check the test command and its paths"
+        )
+
+
+def must_pass(base: TestsReport, expert: TestsReport) -> list[str]:
+    """The tests that pass on base and expert, hence must pass on a patch."""
+    return [n for n, r in base.results.items() if r == "passed" and expert.results.get(n) == "passed"]

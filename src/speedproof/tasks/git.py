@@ -1,0 +1,91 @@
+"""A git repository, by URL or path, copied into the cache; submodules and LFS files are left alone."""
+
+import re
+from pathlib import Path
+
+from speedproof.errors import SourceError
+from speedproof.journal.base import digest_of
+from speedproof.tasks.models import GitSource
+from speedproof.workspace.cache import Cache, Progress
+from speedproof.workspace.git import GitError, git
+
+_HASH = re.compile(r"[0-9a-f]{7,64}")
+_FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+def is_url(repository: str) -> bool:
+    """Whether it names a repository on the network (https://…, git@host:…) rather than a folder."""
+    return "://" in repository or re.match(r"[\w.-]+@[\w.-]+:|[\w.-]+\.[\w-]+:", repository) is not None
+
+
+def git_commits(source: GitSource, folder: Path, cache: Cache, progress: Progress) -> tuple[Path, str, str]:
+    """A bare copy of the repository in the cache, and the ids of base and expert in it.
+
+    `folder` is where relative paths start. Raises SourceError naming repository and commit.
+    """
+    address = source.git if is_url(source.git) else str((folder / Path(source.git).expanduser()).resolve())
+    if not is_url(source.git) and not Path(address).is_dir():
+        raise SourceError(f"the repository {source.git!r} does not exist", hint=f"looked at {address}")
+    digest = digest_of(["git/1", address], 32)
+
+    def make(fresh: Path) -> None:
+        progress(f"cloning {source.git}")
+        try:
+            # --no-local: a copy of its own, sharing no file with the source.
+            git("clone", "--quiet", "--bare", "--no-local", "--", address, str(fresh))
+        except GitError as error:
+            raise _unreachable(source.git, error) from error
+
+    repository = cache.entry("repositories", digest, make)
+    with cache.lock("repositories", digest):
+        expert = _resolve(repository, address, source, source.expert, progress)
+        if source.base is not None:
+            return repository, _resolve(repository, address, source, source.base, progress), expert
+    base = _find(repository, f"{expert}^1")
+    if base is None:
+        raise SourceError(
+            f"commit {source.expert} of {source.git} has no parent (a first commit, or a shallow clone)",
+            hint="name the `base` commit in the suite, or fetch the history with `git fetch --unshallow`",
+        )
+    return repository, base, expert
+
+
+def _resolve(repository: Path, address: str, source: GitSource, name: str, progress: Progress) -> str:
+    """The full id of a commit; what is not in the copy, or may have moved since, is fetched."""
+    if _HASH.fullmatch(name) and (found := _find(repository, name)):
+        return found
+    progress(f"fetching {source.git}")
+    try:
+        git("fetch", "--quiet", "--prune", "--", address, *_REFS, repository=repository)
+    except GitError as error:
+        raise _unreachable(source.git, error) from error
+    if found := _find(repository, name):
+        return found
+    reason = "no branch or tag is named so, and no commit's id begins so"
+    if _FULL.fullmatch(name):
+        try:
+            # A commit that no branch or tag holds: servers that allow it give it by its full id.
+            git("fetch", "--quiet", "--no-tags", "--", address, name, repository=repository)
+            return name
+        except GitError as error:
+            reason = error.stderr.splitlines()[-1] if error.stderr else "git gives no reason"
+    raise SourceError(
+        f"commit {name!r} is not in the repository {source.git} ({reason})",
+        hint="check `expert` and `base` in the suite, and that the repository is the right one",
+    )
+
+
+def _find(repository: Path, name: str) -> str | None:
+    try:
+        found = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", repository=repository)
+    except GitError:
+        return None  # `--quiet` makes "there is none" the only thing this can mean
+    return found.decode().strip()
+
+
+def _unreachable(repository: str, error: GitError) -> SourceError:
+    return SourceError(
+        f"the repository {repository} cannot be read: {error.stderr or 'git gives no reason'}",
+        hint="check the address, the network and your rights; a local clone's path works too",
+    )

@@ -1,0 +1,155 @@
+"""Two source distributions from the package index, made into a repository of two commits."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pypi_simple import PYPI_SIMPLE_ENDPOINT, DistributionPackage, NoSuchProjectError, ProjectPage, PyPISimple
+
+from speedproof.errors import SourceError
+from speedproof.journal.base import digest_of
+from speedproof.tasks.models import PypiPair, PypiRelease, PypiSource
+from speedproof.tasks.sdist import Entry, read_sdist
+from speedproof.workspace.cache import Cache, Progress
+from speedproof.workspace.git import git
+
+BASE_REF = "refs/speedproof/base"
+EXPERT_REF = "refs/speedproof/expert"
+
+_WHO = "Speedproof <speedproof@localhost> 946684800 +0000"
+"""Author, committer and date of every commit made here: ids depend on the content alone."""
+
+
+def pypi_commits(source: PypiSource, cache: Cache, progress: Progress) -> Path:
+    """A bare repository whose BASE_REF and EXPERT_REF are the two commits, with the same ids on every machine.
+
+    Raises SourceError when a release or a file of it cannot be had, or the network not be reached.
+    """
+    pair = source.pypi
+    digest = digest_of(["pypi/1", source.model_dump(mode="json")], 32)
+
+    def make(folder: Path) -> None:
+        older = read_sdist(download_sdist(pair.package, pair.base, cache, progress))
+        newer = read_sdist(download_sdist(pair.package, pair.expert, cache, progress))
+        progress(f"making two commits of {pair.package} {pair.base.version} and {pair.expert.version}")
+        stream = _commit(BASE_REF, f"{pair.package} {pair.base.version}", older) + _commit(
+            EXPERT_REF, f"{pair.package} {pair.expert.version}", _expert_tree(pair, older, newer), parent=BASE_REF
+        )
+        git("init", "--quiet", "--bare", "--object-format=sha1", str(folder))
+        git("fast-import", "--quiet", repository=folder, input=stream)
+
+    return cache.entry("sources", digest, make)
+
+
+def _expert_tree(pair: PypiPair, older: dict[str, Entry], newer: dict[str, Entry]) -> dict[str, Entry]:
+    chosen = pair.file_map()
+    if not chosen:
+        return newer
+    for path in chosen.values():
+        if path not in newer:
+            raise SourceError(
+                f"the sdist of {pair.package} {pair.expert.version} has no file {path!r}",
+                hint="mend `files` in the suite: paths are relative to the sdist's top folder",
+            )
+    return {**older, **{base: newer[path] for base, path in chosen.items()}}
+
+
+def _commit(ref: str, message: str, tree: dict[str, Entry], parent: str | None = None) -> bytes:
+    """One commit in the words of `git fast-import`, which knows no filters, attributes or file system."""
+    text = message.encode()
+    parts = [f"commit {ref}\nauthor {_WHO}\ncommitter {_WHO}\ndata {len(text)}\n".encode(), text, b"\n"]
+    if parent is not None:
+        parts.append(f"from {parent}\ndeleteall\n".encode())
+    for path in sorted(tree):
+        entry = tree[path]
+        name = (
+            path.encode(errors="surrogateescape").replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+        )
+        parts.append(f"M {entry.mode} inline ".encode() + b'"' + name + b'"\n')
+        parts += [f"data {len(entry.content)}\n".encode(), entry.content, b"\n"]
+    return b"".join(parts)
+
+
+def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: Progress) -> Path:
+    """The release's sdist in the cache, its SHA-256 checked. Nothing of it is built or run. Raises SourceError."""
+    name, version = canonicalize_name(package), release.version
+    digest = digest_of(["sdist/1", name, version, release.sha256], 32)
+
+    def make(folder: Path) -> None:
+        progress(f"downloading {package} {version}")
+        index = index_url()
+        try:
+            with PyPISimple(index) as client:
+                client.s.verify = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or True
+                found = _choose(client.get_project_page(name, timeout=60), package, release)
+                client.download_package(found, folder / found.filename, timeout=60, verify=bool(found.digests))
+        except NoSuchProjectError as error:
+            raise SourceError(
+                f"the package index has no package {package!r}", hint="check `package` in the suite"
+            ) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise SourceError(
+                f"{package} {version} cannot be downloaded: no network, or {_without_login(index)} does not answer",
+                hint="check the network, PIP_INDEX_URL and the proxy settings",
+            ) from error
+        except (requests.RequestException, ValueError, RuntimeError) as error:
+            raise SourceError(f"{package} {version} cannot be downloaded: {error}", hint="try again") from error
+        _check_sha256(folder / found.filename, package, release)
+
+    entry = cache.entry("sdists", digest, make)
+    return next(f for f in entry.iterdir() if f.is_file())
+
+
+def _choose(page: ProjectPage, package: str, release: PypiRelease) -> DistributionPackage:
+    sdists = [p for p in page.packages if p.package_type == "sdist" and _same(p.version, release.version)]
+    sdists.sort(key=lambda p: (p.filename.endswith(".zip"), p.filename))
+    if not sdists:
+        versions = list(dict.fromkeys(p.version for p in page.packages if p.package_type == "sdist" and p.version))
+        raise SourceError(
+            f"the package index has no sdist of {package} {release.version}",
+            hint=f"choose a version that has one, such as {', '.join(str(v) for v in versions[-8:]) or '(none has)'}",
+        )
+    return next((p for p in sdists if release.sha256 and p.digests.get("sha256") == release.sha256), sdists[0])
+
+
+def _same(found: str | None, wanted: str) -> bool:
+    try:
+        return found is not None and Version(found) == Version(wanted)
+    except InvalidVersion:
+        return found == wanted
+
+
+def _check_sha256(file: Path, package: str, release: PypiRelease) -> None:
+    with file.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if release.sha256 not in {None, found}:
+        raise SourceError(
+            f"the sdist of {package} {release.version} has SHA-256 {found}, the suite says {release.sha256}",
+            hint="trust neither before you know why; then mend `sha256` in the suite",
+        )
+
+
+def index_url() -> str:
+    """The package index this machine is set up for: uv's or pip's setting, else PyPI."""
+    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
+        if value := os.environ.get(variable):
+            # UV_DEFAULT_INDEX may carry a name: name=https://…
+            return value if value.startswith("http") else value.partition("=")[2]
+    if pip := shutil.which("pip") or shutil.which("pip3"):
+        answer = subprocess.run(
+            [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"
+        )
+        if answer.returncode == 0 and (value := answer.stdout.strip()):
+            return value
+    return PYPI_SIMPLE_ENDPOINT
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

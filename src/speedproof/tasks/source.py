@@ -1,0 +1,43 @@
+"""Where a task's two commits come from: any source becomes a bare repository in the cache."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from speedproof.errors import SourceError
+from speedproof.tasks.git import git_commits
+from speedproof.tasks.models import GitSource, Task
+from speedproof.tasks.pypi import BASE_REF, EXPERT_REF, pypi_commits
+from speedproof.workspace.cache import Cache, Progress
+from speedproof.workspace.git import git
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The base and expert commit of a task, with their trees."""
+
+    repository: Path
+    """Bare repository in the cache that holds the objects of both."""
+    base: str
+    base_tree: str
+    expert: str
+    expert_tree: str
+
+
+def fetch(task: Task, folder: Path, cache: Cache, progress: Progress) -> Commits:
+    """The task's commits, fetched into the cache where they are not there yet.
+
+    `folder` is the suite's, where relative paths start. Raises SourceError saying what cannot be had and why.
+    """
+    if isinstance(task.source, GitSource):
+        repository, base, expert = git_commits(task.source, folder, cache, progress)
+    else:
+        repository, base, expert = pypi_commits(task.source, cache, progress), BASE_REF, EXPERT_REF
+    names = [f"{commit}^{{{kind}}}" for commit in (base, expert) for kind in ("commit", "tree")]
+    ids = git("rev-parse", *names, repository=repository).decode().split()
+    commits = Commits(repository, *ids)
+    if commits.base_tree == commits.expert_tree:
+        raise SourceError(
+            f"task {task.name}: base and expert hold the same files, so there is nothing to prove",
+            hint="check `base`, `expert` and `files` in the suite",
+        )
+    return commits
