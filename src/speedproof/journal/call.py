@@ -8,6 +8,11 @@ from pydantic import Field
 from speedproof.journal.base import Record
 from speedproof.journal.usage import Usage
 
+CUT_BY_AGENT = "the agent closed the connection before the answer was complete"
+"""`CallOutcome.error` of a call that the agent itself broke off: it says nothing against the provider."""
+CUT_BY_END = "the attempt ended before the answer was complete"
+"""`CallOutcome.error` of a call under way when the attempt ended."""
+
 
 class CallIntent(Record):
     """What the agent asked for, recorded before a byte is forwarded."""

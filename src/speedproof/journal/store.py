@@ -40,6 +40,25 @@ def _write(path: Path, record: Record) -> None:
     write_atomically(path, record.model_dump_json(indent=1) + "\n")
 
 
+def _unpacked(data: bytes) -> tuple[bytes, zstandard.ZstdError | None]:
+    """What zstandard frames hold as far as they can be read, and the error that ends them, if one does."""
+
+    def read(begin: int, step: int) -> tuple[bytes, int, zstandard.ZstdError | None]:
+        frames = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+        chunks = [frames.decompress(data[:begin])] if begin else []
+        for at in range(begin, len(data), step):
+            try:
+                chunks.append(frames.decompress(data[at : at + step]))
+            except zstandard.ZstdError as error:
+                return b"".join(chunks), at, error
+        return b"".join(chunks), len(data), None
+
+    text, good, damage = read(0, 1 << 16)
+    if damage is not None:  # once more, byte by byte from the last good place: an error loses its chunk's text
+        text, _, damage = read(good, 1)
+    return text, damage
+
+
 class AttemptStore:
     """The folder of one attempt."""
 
@@ -112,19 +131,18 @@ class AttemptStore:
         return good, bad
 
     def log_lines(self, name: str) -> list[str]:
-        """Lines of stdout.log.zst or stderr.log.zst; a log cut off by a kill is read as far as it goes."""
+        """Lines of stdout.log.zst or stderr.log.zst, numbered as `zstdcat FILE | sed -n Np` numbers them.
+
+        A log cut off by a kill is read as far as it goes.
+        """
         path = self.folder / name
         if not path.exists():
             return []
-        chunks: list[bytes] = []
-        with path.open("rb") as file:
-            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-            try:
-                while chunk := reader.read(1 << 16):
-                    chunks.append(chunk)
-            except zstandard.ZstdError as error:
-                chunks.append(f"\n[speedproof: the log is damaged from here on: {error}]".encode())
-        return b"".join(chunks).decode(errors="replace").splitlines()
+        text, damage = _unpacked(path.read_bytes())
+        if damage is not None:
+            text += f"\n[speedproof: the log is damaged from here on: {damage}]".encode()
+        lines = text.decode(errors="replace").split("\n")
+        return lines[:-1] if lines[-1] == "" else lines
 
 
 class RunStore:
@@ -175,10 +193,14 @@ class RunStore:
             ) from error
         return descriptor
 
+    def unlock(self, descriptor: int) -> None:
+        """Let go of the run."""
+        os.close(descriptor)
+
     def is_locked(self) -> bool:
         """Whether a living process works on this run."""
         try:
-            os.close(self.lock())
+            self.unlock(self.lock())
         except InputError:
             return True
         return False

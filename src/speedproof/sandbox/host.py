@@ -23,7 +23,7 @@ class HostSandbox(Sandbox):
     def start(self, box: Box, info_fd: int | None = None) -> Started:  # noqa: ARG002 - there is no inside to name
         targets = {m.target: str(m.source) for m in box.mounts}
         longest_first = sorted(targets, key=len, reverse=True)
-        pattern = re.compile("|".join(rf"{re.escape(t)}(?![\w.-])" for t in longest_first) or r"(?!)")
+        pattern = re.compile("|".join(rf"(?<![\w./-]){re.escape(t)}(?![\w.-])" for t in longest_first) or r"(?!)")
 
         def outside(text: str) -> str:
             return pattern.sub(lambda match: targets[match.group()], text)

@@ -104,7 +104,8 @@ def scan_roots(answer: Answer, roots: Sequence[Root], cache: Cache, progress: Pr
         key = digest_of([str(root.path), root.version, root.masked], 32)
         if key in clean:
             continue
-        progress(f"scanning {root.path.name} for the answer")
+        if not leaks and not fresh:
+            progress("looking for the answer in everything the agent will see")
         found = list(_scan_root(answer, root))
         leaks += found
         if not found:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pypi_simple import PYPI_SIMPLE_ENDPOINT, DistributionPackage, NoSuchProjectError, ProjectPage, PyPISimple
 
-from speedproof.errors import SourceError
+from speedproof.errors import RecordError, SourceError
 from speedproof.journal.base import digest_of
 from speedproof.tasks.models import PypiPair, PypiRelease, PypiSource
 from speedproof.tasks.sdist import Entry, read_sdist
@@ -77,7 +78,10 @@ def _commit(ref: str, message: str, tree: dict[str, Entry], parent: str | None =
 
 
 def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: Progress) -> Path:
-    """The release's sdist in the cache, its SHA-256 checked. Nothing of it is built or run. Raises SourceError."""
+    """The release's sdist in the cache, its SHA-256 checked. Nothing of it is built or run.
+
+    Raises SourceError, and RecordError when the disk refuses.
+    """
     name, version = canonicalize_name(package), release.version
     digest = digest_of(["sdist/1", name, version, release.sha256], 32)
 
@@ -100,6 +104,8 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
             ) from error
         except (requests.RequestException, ValueError, RuntimeError) as error:
             raise SourceError(f"{package} {version} cannot be downloaded: {error}", hint="try again") from error
+        except OSError as error:
+            raise RecordError(f"cannot write the cache: {error.strerror}", file=folder) from error
         _check_sha256(folder / found.filename, package, release)
 
     entry = cache.entry("sdists", digest, make)
@@ -139,8 +145,8 @@ def index_url() -> str:
     """The package index this machine is set up for: uv's or pip's setting, else PyPI."""
     for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if value := os.environ.get(variable):
-            # UV_DEFAULT_INDEX may carry a name: name=https://…
-            return value if value.startswith("http") else value.partition("=")[2]
+            # uv allows a name before the address: name=https://…
+            return re.sub(r"^[\w.-]+=(?=\w+://)", "", value)
     if pip := shutil.which("pip") or shutil.which("pip3"):
         answer = subprocess.run(
             [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"

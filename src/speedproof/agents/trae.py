@@ -1,0 +1,219 @@
+"""TRAE: from a checkout of its source, spoken to over OpenAI Responses, read from its trajectory.
+
+It is not on a package index. A checkout with its environment built is named by path; without one it is fetched at
+a pinned revision and built with its own lock file.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Literal
+
+import uv
+
+from speedproof.agents import reading
+from speedproof.agents.installed import INSIDE, reported_version, yaml_text
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.errors import AgentError, EnvironmentFailed
+from speedproof.journal.attempt import AgentOutcome
+from speedproof.journal.usage import Usage, total_usage
+from speedproof.sandbox.box import Mount
+from speedproof.workspace.cache import Cache, Progress
+from speedproof.workspace.environment import find_interpreter
+
+SOURCE = "https://github.com/bytedance/trae-agent"
+REVISION = "e839e559ac61bdd0e057c375dd1dee391fee797d"
+PATH_VARIABLE = "SPEEDPROOF_TRAE"
+_BY_PATH = f"give a checkout built with `uv sync --frozen --extra evaluation`: --agent-path trae=DIR or {PATH_VARIABLE}"
+_CONFIG = "trae/config.yaml"
+_PROMPT = "trae/prompt.md"
+_TRAJECTORY = "trae/trajectory.json"
+MAX_STEPS = 200
+"""Its own limit, as in its example configuration; Speedproof's limits hold beside it."""
+
+# Started from the checkout itself: the built environment names its source by an absolute path of the host.
+_START = (
+    "import os, sys; sys.path.insert(0, os.path.dirname(sys.argv.pop(1))); "
+    "from trae_agent.cli import cli; cli(prog_name='trae-cli')"
+)
+
+
+class Trae:
+    """ByteDance's TRAE agent, the command `trae-cli`."""
+
+    name = "trae"
+    uses_model = True
+    protocol: Literal["chat", "responses", "none"] = "responses"
+
+    def __init__(self, cache: Cache, path: Path | None = None) -> None:
+        self._cache = cache
+        self._path = path
+
+    def locate(self, progress: Progress) -> Installation:
+        """The checkout named by path or SPEEDPROOF_TRAE, else one fetched and built in the cache. Raises AgentError."""
+        named = self._path or (Path(p) if (p := os.environ.get(PATH_VARIABLE)) else None)
+        checkout = named.resolve() if named else self._fetched(progress)
+        source, environment = checkout / "trae_agent", checkout / ".venv"
+        if not (source / "cli.py").is_file():
+            raise AgentError("no checkout of TRAE (no trae_agent/cli.py)", file=checkout, hint=_BY_PATH)
+        python = environment / "bin" / "python"
+        if not python.is_file():
+            raise AgentError("TRAE's environment is not built", file=checkout, hint=_BY_PATH)
+        version = reported_version("TRAE", [python, "-I", "-B", "-c", _START, source, "--version"])
+        revision = _git("-C", str(checkout), "rev-parse", "--short=12", "HEAD").stdout.strip()
+        return Installation(
+            version=f"{version} ({revision})" if revision else version,
+            executable=source / "cli.py",
+            mounts=(Mount(environment, f"{INSIDE}/.venv"), Mount(source, f"{INSIDE}/trae_agent")),
+            interpreters=(find_interpreter(str(python)).prefix,),
+        )
+
+    def launch(self, context: LaunchContext) -> Launch:
+        """Headless, prompt from a file, without --must-patch (see docs/agents.md). Python is started with -I: the
+        task's PYTHONPATH and the workspace must not replace the agent's own modules."""
+        config = {
+            "model_providers": {
+                "gateway": {
+                    "api_key": context.token,
+                    "provider": "openai",
+                    "base_url": f"{context.base_url}/v1",
+                }
+            },
+            "models": {
+                "model": {
+                    "model_provider": "gateway",
+                    "model": context.model,
+                    "max_tokens": 16384,
+                    "temperature": 1.0,
+                    "top_p": 1.0,
+                    "top_k": 0,
+                    # Its own retry repeats every error, 400s too, after 3 to 30 s; the client below it retries twice.
+                    "max_retries": 0,
+                    "parallel_tool_calls": False,  # whether tools run side by side; never sent
+                }
+            },
+            "agents": {
+                "trae_agent": {
+                    "enable_lakeview": False,
+                    "model": "model",
+                    "max_steps": MAX_STEPS,
+                    "tools": ["bash", "str_replace_based_edit_tool", "sequentialthinking", "task_done"],
+                }
+            },
+        }
+        home = context.home
+        argv = [f"{INSIDE}/.venv/bin/python", "-I", "-c", _START, f"{INSIDE}/trae_agent", "run"]
+        argv += [
+            "--file",
+            f"{home}/{_PROMPT}",
+            "--working-dir",
+            context.workspace,
+            "--config-file",
+            f"{home}/{_CONFIG}",
+        ]
+        argv += ["--trajectory-file", f"{home}/{_TRAJECTORY}", "--console-type", "simple"]
+        # The environment goes before its configuration file; set here, no .env file on the way can set it.
+        env = {"OPENAI_API_KEY": context.token, "OPENAI_BASE_URL": f"{context.base_url}/v1"}
+        return Launch(argv=tuple(argv), env=env, files={_CONFIG: yaml_text(config), _PROMPT: context.prompt})
+
+    def outcome(self, left: Left) -> AgentOutcome | None:
+        """From `success` and the steps of its trajectory. A step's `state` says completed even on errors, and the
+        exit code is 0 even when the provider refused every call; neither is read."""
+        data = reading.read_file(left.home, _TRAJECTORY)
+        trajectory = reading.mapping(reading.parse(data))
+        if not trajectory:
+            return None
+        success = trajectory.get("success") is True
+        ended = reading.text(trajectory.get("end_time")) is not None  # empty when it was ended from outside
+        steps = [reading.mapping(s) for s in reading.sequence(trajectory.get("agent_steps"))]
+        answers = [
+            reading.mapping(reading.mapping(i).get("response"))
+            for i in reading.sequence(trajectory.get("llm_interactions"))
+        ]
+        result = reading.text(trajectory.get("final_result"))
+        error = reading.text(steps[-1].get("error")) if steps else None
+        line = reading.last_line_with(data, b'"error": "') if error else None
+        if error is None and ended and not success and result:
+            error, line = result, reading.last_line_with(data, b'"final_result":')
+        said = [reading.text(a.get("content")) for a in answers]
+        usages = [_usage(a.get("usage")) for a in answers]
+        return AgentOutcome(
+            finished=success,
+            claims_success=success if ended else None,
+            message=next((words for words in reversed(said) if words), None),
+            error=error,
+            error_file="trajectory.json" if error else None,
+            error_line=line,
+            steps=len(steps),
+            usage=total_usage(usages)[0] if any(usages) else None,
+        )
+
+    def trajectory(self, left: Left) -> Path | None:
+        """The trajectory file it was told to write."""
+        return reading.plain_file(left.home, _TRAJECTORY)
+
+    def _fetched(self, progress: Progress) -> Path:
+        try:
+            python = find_interpreter("3.12")
+        except EnvironmentFailed as error:
+            raise AgentError(f"TRAE needs Python 3.12: {error.what}", hint=error.hint) from error
+
+        def make(folder: Path) -> None:
+            progress(f"fetching TRAE {REVISION[:12]}")
+            _git("init", "-q", str(folder))
+            fetched = _git("-C", str(folder), "fetch", "-q", "--depth", "1", SOURCE, REVISION)
+            if fetched.returncode:
+                words = fetched.stderr.strip().splitlines()[-1:]
+                raise AgentError(f"TRAE's source is not reachable: {' '.join(words)}", hint=_BY_PATH)
+            _git("-C", str(folder), "checkout", "-q", "--detach", "FETCH_HEAD")
+            progress("building TRAE's environment")
+            command = [
+                uv.find_uv_bin(),
+                "sync",
+                "--frozen",
+                "--no-dev",
+                "--no-install-project",
+                "--extra",
+                "evaluation",
+            ]
+            command += ["--link-mode", "copy", "--compile-bytecode", "--python", str(python.executable)]
+            environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+            built = subprocess.run(
+                command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
+            )
+            if built.returncode:
+                words = built.stderr.strip().splitlines()[-12:]
+                raise AgentError("TRAE's environment cannot be built:\n" + "\n".join(words), hint=_BY_PATH)
+
+        return self._cache.entry("agents", f"trae-{REVISION}-{python.version}", make)
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """git without questions; a fetch that hangs counts as failed."""
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(["git", *arguments], 124, "", "no answer in 120 s")
+    except FileNotFoundError as error:
+        raise AgentError("git is not installed", hint="apt-get install git") from error
+
+
+def _usage(value: Any) -> Usage | None:
+    numbers = reading.mapping(value)
+    if not numbers.get("input_tokens") and not numbers.get("output_tokens"):
+        return None  # it writes 0 for unknown
+    return reading.usage(
+        numbers.get("input_tokens"),
+        numbers.get("cache_read_input_tokens"),
+        numbers.get("output_tokens"),
+        reasoning=numbers.get("reasoning_tokens"),
+    )

@@ -1,0 +1,302 @@
+"""One attempt as one row: its facts, its status and the evaluation that was declared beforehand, joined."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal, TypeVar
+
+from speedproof.errors import RecordError
+from speedproof.journal import (
+    Attempt,
+    AttemptStore,
+    CallIntent,
+    Comparison,
+    Diagnosis,
+    Evaluation,
+    ItemPlan,
+    Measurement,
+    Record,
+    RunStore,
+    Status,
+    Usage,
+)
+from speedproof.journal.evaluation import Correctness, Integrity, Speed
+from speedproof.journal.status import PatchStatus, RunStatus
+
+T = TypeVar("T")
+
+
+class Interval(Record):
+    """A speedup with its interval; above 1 is better."""
+
+    speedup: float
+    """The estimate."""
+    low: float | None
+    """Lower end; null when it is not bounded."""
+    high: float | None
+    """Upper end; null likewise."""
+    decision: Speed
+    """What the interval says by the method's rule."""
+    metric: str
+    """The metric compared."""
+    workload: str | None
+    """The workload; null for all of the task together."""
+    blocks: int
+    """Blocks used."""
+
+
+class Row(Record):
+    """All that a table about attempts needs. Null means unknown, never no."""
+
+    name: str
+    """run/item/number; run/item for an item that has no attempt."""
+    item: str
+    """Id of the item."""
+    number: int | None
+    """Number of the attempt within the item; null when there is none."""
+    folder: str | None
+    """The attempt's folder, relative to the run's; null when there is none."""
+    state: Literal["sealed", "open", "not_started", "damaged"]
+    """open: still running, or cut off; not_started: an item without an attempt; damaged: attempt.json is unreadable."""
+    error: str | None = None
+    """What could not be read, and where; null when everything could."""
+    task: str
+    """Name of the task."""
+    agent: str
+    """Name of the agent."""
+    agent_version: str | None = None
+    """Version the agent reports."""
+    model: str | None
+    """Model as asked for; null for agents that use none."""
+    sample: int
+    """Number of the sample."""
+    control: str | None
+    """For the patch agent: expert, noop or a file; null for agents that call a model."""
+    opened_at: datetime | None = None
+    """When the attempt began, UTC."""
+    wall_s: float | None = None
+    """Seconds the agent's process ran."""
+    launched: bool | None = None
+    """Whether the agent's process was started."""
+    rules: str | None = None
+    """The rules that derived the status; null when none is derived."""
+    run: RunStatus | None = None
+    """How the process went."""
+    patch: PatchStatus | None = None
+    """What kind of patch there is."""
+    applies: bool | None = None
+    """Whether the patch applies to the clean base."""
+    builds: bool | None = None
+    """Whether the patched tree could be built, or was run without a build."""
+    correctness: Correctness | None = None
+    """Whether the patch computes the right thing; null when not judged."""
+    speed: Speed | None = None
+    """Relative to base; null when not judged."""
+    integrity: Integrity | None = None
+    """Whether the patch plays by the rules; null when not judged."""
+    as_good_as_expert: bool | None = None
+    """Whether the interval against the expert excludes being slower by more than the margin."""
+    proven: bool | None = None
+    """Success rule: correct, faster and clean by the declared method; null while a patch waits for judgement."""
+    claims_success: bool | None = None
+    """What the agent says of itself."""
+    exit_and_patch: bool | None = None
+    """Success rule of the status."""
+    strict: bool | None = None
+    """Success rule of the status."""
+    confirmed: bool | None = None
+    """Success rule of the status."""
+    speedup: Interval | None = None
+    """Patch against base."""
+    against_expert: Interval | None = None
+    """Patch against expert."""
+    expert: Interval | None = None
+    """Expert against base, in the same measurement."""
+    noop: Interval | None = None
+    """No-op control against base, in the same measurement."""
+    reasons: tuple[str, ...] = ()
+    """Why the verdict is what it is, most decisive first."""
+    failed: tuple[str, ...] = ()
+    """Messages of the checks that decide against the patch."""
+    flagged: tuple[str, ...] = ()
+    """Messages of the checks that ask for a look."""
+    diagnosis: Diagnosis | None = None
+    """Why the attempt did not finish, or has nothing to judge."""
+    judging: Diagnosis | None = None
+    """Why the task could not be judged."""
+    calls: int | None = None
+    """Model calls on the wire."""
+    failed_calls: int | None = None
+    """Those that failed."""
+    damaged_lines: int = 0
+    """Lines of calls.jsonl that are torn or unreadable, and thus not counted."""
+    usage: Usage = Usage()
+    """Tokens, summed over the calls whose usage is known."""
+    usage_unknown_calls: int | None = None
+    """Calls whose usage is unknown."""
+    cost_usd: float | None = None
+    """Cost at list prices, summed over the calls that have one."""
+    cost_unknown_calls: int | None = None
+    """Calls whose cost is unknown."""
+    patch_files: tuple[str, ...] | None = None
+    """Paths the patch touches."""
+    patch_added: int | None = None
+    """Lines added."""
+    patch_removed: int | None = None
+    """Lines removed."""
+    evaluation: str | None = None
+    """File of the evaluation that counts, relative to the attempt's folder."""
+    undeclared_evaluations: int = 0
+    """Evaluations by methods that the run did not declare beforehand; they do not count."""
+
+    @property
+    def claims_only(self) -> bool:
+        """Whether the agent claims a success that has no patch behind it."""
+        return self.claims_success is True and self.patch in ("missing", "empty", "no_effect")
+
+
+def deciding(measurement: Measurement | None, arm: str | None, against: str) -> Comparison | None:
+    """The comparison of two arms that decides: over all workloads where there is one, else the first."""
+    found = [c for c in measurement.comparisons if c.arm == arm and c.against == against] if measurement else []
+    return next((c for c in found if c.workload is None), found[0] if found else None)
+
+
+def _interval(measurement: Measurement | None, arm: str | None, against: str = "base") -> Interval | None:
+    c = deciding(measurement, arm, against)
+    if c is None:
+        return None
+    return Interval(
+        speedup=c.speedup,
+        low=c.low,
+        high=c.high,
+        decision=c.decision,
+        metric=c.metric,
+        workload=c.workload,
+        blocks=c.blocks,
+    )
+
+
+def rows(run: RunStore) -> list[Row]:
+    """One row an attempt, in the manifest's order; items without an attempt and damaged records are rows too.
+
+    Raises RecordError when the run's manifest cannot be read.
+    """
+    stores: dict[str, list[AttemptStore]] = defaultdict(list)
+    for store in run.attempts():
+        stores[store.folder.parent.name].append(store)
+    found: list[Row] = []
+    for item in run.manifest().items:
+        if item.id in stores:
+            found += [row(store, item) for store in stores[item.id]]
+        else:
+            found.append(Row(name=f"{run.id}/{item.id}", number=None, folder=None, state="not_started", **_plan(item)))
+    return found
+
+
+def row(store: AttemptStore, item: ItemPlan) -> Row:
+    """The row of one attempt. What cannot be read is null and named in `error`."""
+    errors: list[str] = []
+    attempt = attempted(store.read, errors)
+    status = attempted(lambda: newest_status(store), errors)
+    evaluations = attempted(store.evaluations, errors) or []
+    calls, bad = attempted(store.calls, errors) or ([], [])
+    declared = [e for e in evaluations if e.declared]
+    seen = [c for _, c in calls if isinstance(c, CallIntent) and c.protocol != "other"]
+    values: dict[str, object] = {
+        "calls": len(seen) if attempt or seen else None,
+        "launched": True if seen else None,
+        "damaged_lines": len(bad),
+        "undeclared_evaluations": len(evaluations) - len(declared),
+    }
+    values |= (_of_attempt(attempt, bool(seen)) if attempt else {}) | (_of_status(status) if status else {})
+    values |= _of_evaluation(declared[-1]) if declared else {}
+    if values.get("proven") is None and status and status.patch != "applied":
+        values["proven"] = False  # nothing that could be proven: no later judgement can change it
+    return Row.model_validate(
+        {
+            "name": store.name,
+            "number": int(store.folder.name),
+            "folder": f"items/{item.id}/{store.folder.name}",
+            "state": attempt.state if attempt else "damaged",
+            "error": "; ".join(errors).replace(f"{store.folder}/", "") or None,
+            **_plan(item),
+            **values,
+        }
+    )
+
+
+def attempted(read: Callable[[], T], errors: list[str]) -> T | None:
+    """What `read` gives; when the record refuses, null, and the reason goes into `errors`."""
+    try:
+        return read()
+    except (RecordError, OSError) as error:
+        errors.append(str(error))
+        return None
+
+
+def newest_status(store: AttemptStore) -> Status | None:
+    """The status derived last, by whichever rules; null when none is. Raises RecordError when it is damaged."""
+    names = [p.name.removesuffix(".json") for p in (store.folder / "derived").glob("[!.]*.json")]
+    found = [s for s in map(store.status, names) if s is not None]
+    return max(found, key=lambda s: s.derived_at, default=None)
+
+
+def _plan(item: ItemPlan) -> dict[str, object]:
+    return {
+        "item": item.id,
+        "task": item.task,
+        "agent": item.agent,
+        "model": item.model,
+        "sample": item.sample,
+        "control": item.control,
+    }
+
+
+def _of_attempt(attempt: Attempt, called: bool) -> dict[str, object]:
+    patch, outcome = attempt.patch, attempt.outcome
+    reached_run = any(t.stage == "run" for t in attempt.transitions)
+    launched = attempt.process is not None or called or (None if reached_run or attempt.state == "open" else False)
+    return {
+        "agent_version": attempt.agent_version,
+        "opened_at": attempt.opened_at,
+        "wall_s": attempt.process.wall_s if attempt.process else None,
+        "launched": launched,
+        "claims_success": outcome.claims_success if outcome else None,
+        "applies": patch.applies if patch and patch.size else None,
+        "patch_files": patch.files if patch else None,
+        "patch_added": patch.added_lines if patch else None,
+        "patch_removed": patch.removed_lines if patch else None,
+    }
+
+
+def _of_status(status: Status) -> dict[str, object]:
+    return status.model_dump(exclude={"derived_at", "usage_source", "usage", "diagnosis"}) | {
+        "usage": status.usage,
+        "diagnosis": status.diagnosis,
+    }
+
+
+def _of_evaluation(evaluation: Evaluation) -> dict[str, object]:
+    verdict, measurement, arm = evaluation.verdict, evaluation.measurement, evaluation.arm
+    checks = {c.name: c.result for c in evaluation.checks}
+    ran = True if measurement or {"tests", "outputs"} & checks.keys() else None
+    values: dict[str, object] = {
+        "builds": {"pass": True, "fail": False}.get(checks.get("build", ""), ran),
+        "correctness": verdict.correctness,
+        "speed": verdict.speed,
+        "integrity": verdict.integrity,
+        "as_good_as_expert": verdict.as_good_as_expert,
+        "proven": verdict.proven,
+        "reasons": verdict.reasons,
+        "failed": tuple(c.message for c in evaluation.checks if c.result == "fail"),
+        "flagged": tuple(c.message for c in evaluation.checks if c.result == "flag"),
+        "judging": evaluation.diagnosis,
+        "evaluation": f"evaluations/{evaluation.digest}.json",
+        "speedup": _interval(measurement, arm),
+        "against_expert": _interval(measurement, arm, "expert"),
+        "expert": _interval(measurement, "expert"),
+        "noop": _interval(measurement, "control"),
+    }
+    if checks.get("applies") in ("pass", "fail"):
+        values["applies"] = checks["applies"] == "pass"
+    return values

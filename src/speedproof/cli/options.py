@@ -1,0 +1,87 @@
+"""Options that several commands share, and where a setting's value came from."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from speedproof.errors import InputError
+from speedproof.journal import Method, Setting, Store
+
+State = Annotated[
+    Path, typer.Option("--state", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True)
+]
+Suite = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file (YAML).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Agents = Annotated[
+    list[str],
+    typer.Option("--agent", help="codex, mini, trae, or patch:expert, patch:noop, patch:FILE. May be repeated."),
+]
+Models = Annotated[
+    list[str],
+    typer.Option("--model", help="PROVIDER/MODEL such as openai/gpt-5, or scripted:FILE.yaml. May be repeated."),
+]
+Tasks = Annotated[list[str], typer.Option("--task", help="Only this task. May be repeated.")]
+Samples = Annotated[int, typer.Option("--samples", min=1, help="Independent samples of each task, agent and model.")]
+SandboxKind = Annotated[
+    str, typer.Option("--sandbox", help="bubblewrap, or none: no isolation at all, recorded as such.")
+]
+BaseUrl = Annotated[
+    str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible provider; key in SPEEDPROOF_API_KEY.")
+]
+AgentPaths = Annotated[
+    list[str], typer.Option("--agent-path", metavar="NAME=DIR", help="Where an agent lies, such as trae=DIR.")
+]
+MaxBlocks = Annotated[
+    int | None, typer.Option("--max-blocks", min=12, help="Measure at most this many blocks (default: the method's).")
+]
+
+DEFAULT_STATE = Path("state")
+
+_SOURCES: dict[str, Literal["flag", "env", "default"]] = {"COMMANDLINE": "flag", "ENVIRONMENT": "env"}
+
+
+def method_of(max_blocks: int | None) -> Method:
+    """The default method, its looks cut at `max_blocks`."""
+    method = Method()
+    if max_blocks is None:
+        return method
+    looks = tuple(look for look in method.looks if look <= max_blocks)
+    return method.model_copy(update={"looks": looks})
+
+
+def settings_of(context: typer.Context) -> dict[str, Setting]:
+    """Every option in force with the source of its value."""
+    settings: dict[str, Setting] = {}
+    for name, value in context.params.items():
+        source = context.get_parameter_source(name)
+        kind = _SOURCES.get(source.name if source else "", "default")
+        settings[name] = Setting(value=_plain(value), source=kind)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    return value
+
+
+def agent_paths_of(values: Sequence[str]) -> Mapping[str, Path]:
+    """NAME=DIR pairs. Raises InputError."""
+    pairs: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals or not Path(path).is_dir():
+            raise InputError(f"--agent-path {value!r} is no NAME=DIR with an existing folder")
+        pairs[name] = Path(path).resolve()
+    return pairs
+
+
+def store_of(state: Path) -> Store:
+    """The store in the state folder. Raises InputError when there is none."""
+    if not (state / "runs").is_dir():
+        raise InputError("there are no runs here", file=state, hint="speedproof run SUITE --agent … or give --state")
+    return Store(state)

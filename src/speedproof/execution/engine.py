@@ -1,0 +1,103 @@
+"""The engine of a run: manifest first, then each item's attempt, then judging."""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from speedproof import __version__
+from speedproof.execution.attempt import run_attempt
+from speedproof.execution.host import host_facts
+from speedproof.execution.judging import evaluate_run
+from speedproof.execution.preflight import make_ready
+from speedproof.gateway import Gateway
+from speedproof.journal import AttemptStore, ItemPlan, Method, RunManifest, RunStore, Setting, Status, Store
+from speedproof.journal.base import now
+from speedproof.journal.store import new_run_id
+from speedproof.sandbox import Sandbox
+from speedproof.tasks.suite import LoadedSuite
+from speedproof.workspace.cache import Cache
+
+
+class Audience(Protocol):
+    """Who is told how a run goes on."""
+
+    def stage(self, what: str) -> None:
+        """Something long began, in one line."""
+        ...
+
+    def began(self, item: ItemPlan) -> None:
+        """An attempt at this item began."""
+        ...
+
+    def ended(self, item: ItemPlan, attempt: AttemptStore, status: Status) -> None:
+        """The attempt is sealed."""
+        ...
+
+    def judging(self, task: str, what: str) -> None:
+        """What judging is doing on a task."""
+        ...
+
+
+def execute_run(
+    loaded: LoadedSuite,
+    items: Sequence[ItemPlan],
+    *,
+    sandbox: Sandbox,
+    state: Path,
+    cache: Cache,
+    method: Method,
+    settings: Mapping[str, Setting],
+    audience: Audience,
+    base_url: str | None = None,
+    agent_paths: Mapping[str, Path] | None = None,
+) -> RunStore:
+    """Run every item once, then judge what they left. Ctrl-C ends the current attempt by its grace, sealed.
+
+    Raises SpeedproofError before anything is spent when something is missing; KeyboardInterrupt after a Ctrl-C,
+    with every record whole.
+    """
+    ready = make_ready(
+        loaded, items, sandbox, cache, method, base_url=base_url, agent_paths=agent_paths, told=audience.stage
+    )
+    manifest = RunManifest(
+        id=new_run_id(),
+        created_at=now(),
+        speedproof=__version__,
+        suite=str(loaded.file),
+        suite_digest=loaded.digest(),
+        host=host_facts(),
+        settings=dict(settings),
+        method=method,
+        items=tuple(items),
+    )
+    run = Store(state).create_run(manifest)
+    lock = run.lock()
+    events = run.events()
+
+    async def attempts() -> bool:
+        cancelled = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancelled.set)
+        async with Gateway() as gateway:
+            for item in items:
+                if cancelled.is_set():
+                    break
+                audience.began(item)
+                events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})
+                store, status = await run_attempt(item, ready, run, gateway, cancelled)
+                events.append({"at": now().isoformat(), "event": "attempt_sealed", "item": item.id, "run": status.run})
+                audience.ended(item, store, status)
+        return cancelled.is_set()
+
+    try:
+        if asyncio.run(attempts()):
+            events.append({"at": now().isoformat(), "event": "cancelled"})
+            raise KeyboardInterrupt
+        evaluate_run(run, loaded, sandbox, cache, prepared=ready.tasks, told=audience.judging)
+        events.append({"at": now().isoformat(), "event": "judged"})
+    finally:
+        events.close()
+        run.unlock(lock)
+    return run

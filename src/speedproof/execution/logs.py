@@ -1,0 +1,67 @@
+"""An agent's output, compressed as it comes, so that a kill loses a second of it at most."""
+
+import os
+import selectors
+import threading
+import time
+from pathlib import Path
+
+import zstandard
+
+FLUSH_S = 0.5
+
+
+class LogWriter:
+    """Reads a pipe to its end in a thread of its own and writes NAME.log.zst."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the log and a pipe; `descriptor` is the end to hand to the process. Raises OSError."""
+        self._read, self.descriptor = os.pipe()
+        self._file = path.open("wb")
+        self.last_output = time.monotonic()
+        """time.monotonic() of the last byte."""
+        self.failure: OSError | None = None
+        """Why the log could not be written; output is then drained and lost."""
+        self._thread = threading.Thread(target=self._pump, name=path.name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to read; call it once the process holds its end."""
+        os.close(self.descriptor)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Wait until everything is written. Raises OSError when the disk refused some of it."""
+        self._thread.join()
+        self._file.close()
+        if self.failure is not None:
+            raise self.failure
+
+    def _pump(self) -> None:
+        compressor = zstandard.ZstdCompressor(level=3).compressobj()
+        flushed = time.monotonic()
+        pending = False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._read, selectors.EVENT_READ)
+            while True:
+                ready = selector.select(FLUSH_S)
+                chunk = os.read(self._read, 1 << 16) if ready else None
+                if chunk == b"":
+                    break
+                if chunk:
+                    self.last_output = time.monotonic()
+                    pending = True
+                    self._write(compressor.compress(chunk))
+                if pending and time.monotonic() - flushed >= FLUSH_S:
+                    self._write(compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+                    flushed, pending = time.monotonic(), False
+        os.close(self._read)
+        self._write(compressor.flush())
+
+    def _write(self, data: bytes) -> None:
+        if self.failure is not None:
+            return
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            self.failure = error

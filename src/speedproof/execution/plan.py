@@ -1,0 +1,108 @@
+"""The plan: suite × agents × models × samples, resolved into items before anything is spent."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from speedproof.agents.registry import parse_agent
+from speedproof.errors import InputError
+from speedproof.gateway.models import SCRIPTED
+from speedproof.journal import ItemPlan
+from speedproof.journal.base import digest_of
+from speedproof.tasks.models import Task
+from speedproof.tasks.suite import LoadedSuite
+
+
+@dataclass(frozen=True)
+class Lane:
+    """An agent with its model: one way of attempting tasks."""
+
+    agent: str
+    """Name of the agent."""
+    model: str | None
+    """Model as the user named it; null for the patch agent."""
+    control: str | None = None
+    """The patch agent's patch: expert, noop, a file, or a folder of TASK.diff files."""
+
+    def patch_file(self, task: str) -> Path | None:
+        """The file of a control that is neither expert nor noop. Raises InputError when it is missing."""
+        if self.control in {None, "expert", "noop"}:
+            return None
+        path = Path(str(self.control))
+        path = path / f"{task}.diff" if path.is_dir() else path
+        if not path.is_file():
+            raise InputError(
+                "the patch does not exist", file=path, hint="patch:expert, patch:noop, patch:FILE or a folder"
+            )
+        return path
+
+    def identity(self, task: str) -> list[str | None]:
+        """What makes this lane's attempts on a task what they are: files count by content, not by name."""
+        control, model = self.control, self.model
+        file = self.patch_file(task)
+        if file is not None:
+            control = hashlib.sha256(file.read_bytes()).hexdigest()
+        if model is not None and model.startswith(f"{SCRIPTED}:"):
+            script = Path(model.removeprefix(f"{SCRIPTED}:"))
+            if not script.is_file():
+                raise InputError("the script does not exist", file=script, hint="--model scripted:FILE.yaml")
+            model = f"{SCRIPTED}:{hashlib.sha256(script.read_bytes()).hexdigest()}"
+        return [self.agent, control, model]
+
+
+def lanes_of(agents: Sequence[str], models: Sequence[str]) -> list[Lane]:
+    """Every agent with every model; the patch agent takes none.
+
+    Raises InputError for an unknown agent, or an agent that needs a model where none is given.
+    """
+    lanes: list[Lane] = []
+    for spec in agents:
+        name, control = parse_agent(spec)
+        if name == "patch":
+            lanes.append(Lane(name, None, control))
+        elif not models:
+            raise InputError(
+                f"the agent {name} needs a model", hint="--model openai/gpt-5 or --model scripted:FILE.yaml"
+            )
+        else:
+            lanes += [Lane(name, model) for model in models]
+    return lanes
+
+
+def chosen_tasks(loaded: LoadedSuite, names: Sequence[str]) -> list[Task]:
+    """The named tasks, or all. Raises InputError for an unknown name."""
+    return [loaded.task(name) for name in names] if names else list(loaded.suite.tasks)
+
+
+def plan_items(
+    loaded: LoadedSuite, tasks: Sequence[Task], lanes: Sequence[Lane], samples: int = 1
+) -> tuple[ItemPlan, ...]:
+    """The items, in order. Their ids depend on content alone. Raises InputError when two are the same."""
+    items: list[ItemPlan] = []
+    for task in tasks:
+        digest = loaded.task_digest(task)
+        for lane in lanes:
+            identity = lane.identity(task.name)
+            items += [
+                ItemPlan(
+                    id=digest_of(["item/1", digest, identity, sample], 12),
+                    task=task.name,
+                    task_digest=digest,
+                    agent=lane.agent,
+                    model=lane.model,
+                    control=lane.control,
+                    sample=sample,
+                )
+                for sample in range(1, samples + 1)
+            ]
+    seen: dict[str, ItemPlan] = {}
+    for item in items:
+        other = seen.setdefault(item.id, item)
+        if other is not item:
+            raise InputError(
+                f"the plan holds the same item twice: {other.task} and {item.task} with {item.agent}",
+                file=loaded.file,
+                hint="give each task, agent and model once",
+            )
+    return tuple(items)

@@ -1,0 +1,113 @@
+"""The gateway: an HTTP server per attempt, on a socket handed to it or on the host's loopback."""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from speedproof.errors import InputError
+from speedproof.gateway.budget import Budget
+from speedproof.gateway.exchange import Exchange
+from speedproof.gateway.models import ModelChoice
+from speedproof.gateway.session import Session
+
+_CONNECT_S = 30.0
+_GRACE_S = 0.2
+
+
+class Gateway:
+    """Serves any number of sessions in one event loop. Use `async with`, or start() and stop()."""
+
+    def __init__(self) -> None:
+        self._client: aiohttp.ClientSession | None = None
+        self._runners: dict[Session, list[web.ServerRunner]] = {}
+
+    async def __aenter__(self) -> "Gateway":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make ready to forward calls."""
+        self._client = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            connector=aiohttp.TCPConnector(limit=0),
+            auto_decompress=True,
+            trust_env=True,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    async def stop(self) -> None:
+        """Close every session still open, then the connections to providers. Raises RecordError as close() does."""
+        try:
+            for session in list(self._runners):
+                await self.close(session)
+        finally:
+            if self._client is not None:
+                await self._client.close()
+                self._client = None
+
+    def open(self, calls: Path, model: ModelChoice, budget: Budget, pins: Mapping[str, Any]) -> Session:
+        """Open an attempt's session, recording to `calls` (calls.jsonl).
+
+        Raises InputError for a cost limit on a model without a price.
+        """
+        if budget.cost_usd is not None and not model.has_price:
+            raise InputError(
+                f"a cost limit is set, but {model.asked} has no known price",
+                hint="set a limit on tokens or steps instead",
+            )
+        session = Session(calls, model, budget, pins)
+        self._runners[session] = []
+        return session
+
+    async def attach(self, session: Session, sock: socket.socket) -> None:
+        """Serve `session` on a TCP socket that listens already, such as one made inside a sandbox."""
+        sock.setblocking(False)
+        await self._serve(session, sock)
+
+    async def listen(self, session: Session) -> int:
+        """Serve `session` on a free port of the host's loopback; the port."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        await self._serve(session, sock)
+        return int(sock.getsockname()[1])
+
+    async def close(self, session: Session) -> None:
+        """End its connections, record calls in flight as incomplete, close calls.jsonl.
+
+        Raises RecordError when a line of it could not be written.
+        """
+        session.closing = True
+        for task in list(session.handlers):
+            task.cancel()
+        await asyncio.gather(*session.handlers, return_exceptions=True)
+        for runner in self._runners.pop(session, []):
+            await runner.cleanup()
+        session.model.upstream.forget(session.token)
+        session.close()
+
+    async def _serve(self, session: Session, sock: socket.socket) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if self._client is None or session.closing:
+                return web.Response(status=503)
+            task = asyncio.current_task()
+            assert task is not None
+            session.handlers.add(task)
+            try:
+                session.touch()
+                return await Exchange(session, request, self._client).serve()
+            finally:
+                session.handlers.discard(task)
+
+        server = web.Server(handle, handler_cancellation=True, auto_decompress=False, access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=_GRACE_S)
+        await runner.setup()
+        await web.SockSite(runner, sock).start()
+        self._runners[session].append(runner)

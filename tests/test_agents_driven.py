@@ -1,0 +1,154 @@
+"""Real agents, installed as a user's are, against the real gateway and a scripted model."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_runner import Driven, drive
+from speedproof.agents.protocol import Agent
+from speedproof.agents.registry import get_agent
+from speedproof.sandbox import Bubblewrap
+from speedproof.workspace.cache import silent
+
+pytestmark = pytest.mark.agents
+
+SUCCESS = """
+format: speedproof/script/1
+turns:
+  - run: echo quick > made.txt
+    say: I make a file.
+  - finish: It is three times faster now.
+"""
+QUOTA = """
+format: speedproof/script/1
+turns:
+  - run: echo half > made.txt
+  - fail: {status: 429, code: insufficient_quota, type: insufficient_quota, message: You exceeded your current quota.}
+"""
+BAD_KEY = """
+format: speedproof/script/1
+turns:
+  - fail: {status: 401, code: invalid_api_key, message: Incorrect API key provided.}
+"""
+NASTY_PROMPT = "Make «it» 🚀 fast: {{ not_a_template }} \x85\u2028\x7f 'q' \"q\" %s $HOME\n" + "long line " * 12_000
+
+
+def _agent(name: str) -> Agent:
+    if name == "trae" and not os.environ.get("SPEEDPROOF_TRAE"):
+        pytest.skip("TRAE is not on a package index: set SPEEDPROOF_TRAE to a built checkout of it")
+    return get_agent(name)
+
+
+@pytest.fixture(params=["codex", "mini", "trae"])
+def agent(request: pytest.FixtureRequest) -> Agent:
+    return _agent(request.param)
+
+
+def _tree(driven: Driven) -> list[str]:
+    return sorted(p.name for p in driven.workspace.iterdir() if p.name != ".git")
+
+
+def test_an_agent_that_finishes_says_so_and_its_usage_agrees_with_the_wire(agent: Agent, tmp_path: Path) -> None:
+    driven = drive(agent, SUCCESS, tmp_path)
+    outcome = agent.outcome(driven.left)
+    assert _tree(driven) == ["made.txt"]
+    assert outcome is not None
+    assert outcome.finished is True
+    assert outcome.claims_success is (None if agent.name == "codex" else True)
+    assert outcome.error is None
+    assert outcome.message
+    wire = [o["usage"] for o in driven.outcomes]
+    assert len(wire) >= 2
+    assert outcome.usage is not None
+    assert outcome.usage.output == sum(u["output"] for u in wire)
+    assert outcome.usage.uncached_input == sum(u["uncached_input"] for u in wire)
+    assert {i["protocol"] for i in driven.intents} == {agent.protocol}
+    trajectory = agent.trajectory(driven.left)
+    assert trajectory is not None and trajectory.stat().st_size > 1000
+
+
+def test_a_quota_that_is_gone_for_good_is_told_with_its_line(agent: Agent, tmp_path: Path) -> None:
+    driven = drive(agent, QUOTA, tmp_path)
+    outcome = agent.outcome(driven.left)
+    assert _tree(driven) == ["made.txt"], "what was done before the fault stays"
+    assert outcome is not None
+    assert outcome.finished is False
+    assert outcome.claims_success is False
+    assert outcome.error is not None and "quota" in outcome.error.lower()
+    assert "quota" in _line(driven, agent, outcome.error_file, outcome.error_line).lower()
+    assert outcome.usage is not None and outcome.usage.output == driven.outcomes[0]["usage"]["output"]
+
+
+def test_a_refused_key_is_told_as_such(agent: Agent, tmp_path: Path) -> None:
+    driven = drive(agent, BAD_KEY, tmp_path)
+    outcome = agent.outcome(driven.left)
+    assert _tree(driven) == []
+    assert outcome is not None
+    assert outcome.finished is False
+    assert outcome.error is not None and "Incorrect API key provided" in outcome.error
+    assert "Incorrect API key" in _line(driven, agent, outcome.error_file, outcome.error_line)
+    assert outcome.usage is None
+
+
+def test_a_prompt_of_a_hundred_kilobytes_arrives_whole_with_every_character(agent: Agent, tmp_path: Path) -> None:
+    driven = drive(agent, SUCCESS, tmp_path, NASTY_PROMPT)
+    outcome = agent.outcome(driven.left)
+    assert outcome is not None and outcome.finished is True
+    assert driven.intents[0]["request_bytes"] > len(NASTY_PROMPT)
+    trajectory = agent.trajectory(driven.left)
+    assert trajectory is not None
+    whole = trajectory.read_text(encoding="utf-8")
+    records = [json.loads(line) for line in whole.split("\n") if line] if agent.name == "codex" else [json.loads(whole)]
+    assert any(NASTY_PROMPT.strip() in text for text in _strings(records))
+
+
+def test_the_agents_own_modules_are_not_taken_from_the_workspace(agent: Agent, tmp_path: Path) -> None:
+    trap = "raise SystemExit('imported from the workspace')\n"
+    (tmp_path / "trap.py").write_text(trap)
+    copies = "; ".join(f"cp {tmp_path}/trap.py {name}.py" for name in ("rich", "packaging", "json", "openai", "idna"))
+    script = SUCCESS.replace("echo quick > made.txt", copies)
+    driven = drive(agent, script, tmp_path)
+    outcome = agent.outcome(driven.left)
+    assert outcome is not None and outcome.finished is True
+
+
+@pytest.mark.sandbox
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+def test_an_agent_works_the_same_in_the_sandbox(agent: Agent, tmp_path: Path) -> None:
+    driven = drive(agent, SUCCESS, tmp_path, sandbox=Bubblewrap())
+    outcome = agent.outcome(driven.left)
+    assert outcome is not None, driven.left.stderr
+    assert outcome.finished is True
+    assert _tree(driven) == ["made.txt"]
+    assert agent.trajectory(driven.left) is not None
+
+
+@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+def test_the_version_is_the_programs_own(name: str) -> None:
+    found = _agent(name).locate(silent)
+    expected = {"codex": "0.163.0", "mini": "2.4.6", "trae": "0.1.0"}[name]
+    assert found.version is not None and found.version.startswith(expected)
+    assert found.executable.is_file()
+    assert all(m.source.is_dir() and not m.writable for m in found.mounts)
+
+
+def _line(driven: Driven, agent: Agent, file: str | None, line: int | None) -> str:
+    assert file is not None and line is not None
+    if file == "stdout.log":
+        return driven.left.stdout[line - 1]
+    trajectory = agent.trajectory(driven.left)
+    assert trajectory is not None and file == "trajectory" + trajectory.suffix
+    return trajectory.read_text().split("\n")[line - 1]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _strings(inner)

@@ -1,0 +1,137 @@
+"""No JSON, however odd, breaks what reads requests and answers."""
+
+import contextlib
+import json
+from typing import Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway_support import CHAT_BASH, RESPONSES_SHELL
+from speedproof.gateway.answers import AnswerReader, is_usage_chunk
+from speedproof.gateway.body import TooLarge, Undecodable, decode_body
+from speedproof.gateway.conversation import IllegalRequest, read_conversation
+from speedproof.gateway.redact import redact_value
+from speedproof.gateway.sse import Event
+from speedproof.gateway.tools import finish_call, shell_call
+from speedproof.gateway.wire import Malformed, read_request
+
+PROTOCOLS: tuple[Literal["chat", "responses"], ...] = ("chat", "responses")
+WORDS = st.sampled_from(
+    [
+        "assistant",
+        "user",
+        "tool",
+        "role",
+        "type",
+        "function",
+        "custom",
+        "name",
+        "call_id",
+        "tool_calls",
+        "id",
+        "tool_call_id",
+        "function_call",
+        "function_call_output",
+        "arguments",
+        "parameters",
+        "properties",
+        "required",
+        "command",
+        "usage",
+        "choices",
+        "delta",
+        "message",
+        "output",
+        "response",
+        "error",
+        "code",
+        "model",
+        "tools",
+        "messages",
+        "input",
+        "stream",
+        "stream_options",
+        "string",
+        "array",
+        "null",
+        "anyOf",
+        "bash",
+    ]
+)
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=6),
+    max_leaves=20,
+)
+ENTRIES = st.lists(st.dictionaries(WORDS, ODD, max_size=6), max_size=4)
+BODIES = st.dictionaries(
+    st.sampled_from(["model", "messages", "input", "tools", "stream", "stream_options"]), ENTRIES | ODD
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(BODIES, st.booleans())
+def test_any_request_is_read_or_refused(body: dict[str, Any], named: bool) -> None:
+    if named:
+        body["model"] = "m"
+    raw = json.dumps(body).encode()
+    for protocol in PROTOCOLS:
+        with contextlib.suppress(Malformed):
+            asked = read_request(protocol, raw, {"seed": 1})
+            json.loads(asked.body)
+            redact_value([asked.asked, asked.sent], ())
+        with contextlib.suppress(IllegalRequest):
+            conversation = read_conversation(protocol, json.loads(raw))
+            shell_call(conversation.tools, "ls")
+            finish_call(conversation.tools, "done")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ODD, st.sampled_from([200, 404]))
+def test_any_answer_is_read(value: Any, status: int) -> None:
+    raw = json.dumps(value)
+    for protocol in (*PROTOCOLS, "other"):
+        reader = AnswerReader(protocol)  # type: ignore[arg-type]
+        reader.read_json(raw.encode(), status)
+        for kind in ("response.completed", "response.output_item.done", "error"):
+            reader.read_event(Event(kind, raw, raw.encode()))
+            reader.read_event(Event(kind, json.dumps({"type": kind, "response": value, "item": value}), b""))
+    is_usage_chunk(Event("message", raw, raw.encode()))
+
+
+@pytest.mark.parametrize("depth", [500, 5_000, 200_000])
+def test_a_deeply_nested_request_is_read_or_refused(depth: int) -> None:
+    raw = b'{"model":"m","input":[{"role":"user"}],"x":' + b"[" * depth + b"]" * depth + b"}"
+    with contextlib.suppress(Malformed):
+        asked = read_request("responses", raw, {"seed": 1})
+        assert len(str(asked.asked)) < 2_000
+
+
+def test_a_huge_parameter_is_recorded_by_its_size_only() -> None:
+    raw = json.dumps({"model": "m", "messages": [], "metadata": "x" * 100_000}).encode()
+    assert len(str(read_request("chat", raw, {}).asked)) < 1_000
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=200), st.sampled_from(["zstd", "gzip", "deflate", "br", "gzip, zstd", ""]))
+def test_a_body_is_decoded_or_refused(raw: bytes, encoding: str) -> None:
+    with contextlib.suppress(Undecodable, TooLarge):
+        assert isinstance(decode_body(raw, encoding), bytes)
+
+
+def test_tools_that_the_provider_would_run_on_the_network_are_taken_out() -> None:
+    body = {
+        "model": "m",
+        "input": "x",
+        "tools": [RESPONSES_SHELL, {"type": "web_search"}, {"type": "mcp", "server_url": "https://x"}, 5],
+    }
+    asked = read_request("responses", json.dumps(body).encode(), {})
+    assert json.loads(asked.body)["tools"] == [RESPONSES_SHELL]
+    assert asked.asked["hosted_tools"] == ["web_search", "mcp", "5"]
+    assert "hosted_tools" not in asked.sent
+    assert asked.tools == ("exec_command", "web_search", "mcp", "5")
+    chat = {"model": "m", "messages": [], "tools": [CHAT_BASH], "web_search_options": {}, "plugins": [{"id": "web"}]}
+    sent = json.loads(read_request("chat", json.dumps(chat).encode(), {}).body)
+    assert set(sent) == {"model", "messages", "tools"}
