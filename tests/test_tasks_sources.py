@@ -340,6 +340,16 @@ def test_no_network_is_said_so_without_the_index_s_password(tmp_path: Path, monk
     assert not list((tmp_path / "cache" / "sdists").glob("[!.]*"))
 
 
+def test_an_index_that_refuses_is_said_so_without_its_password(
+    both: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", os.environ["UV_DEFAULT_INDEX"].replace("//", "//me:secret@"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "do_GET", lambda self: self.send_error(403))
+    with pytest.raises(SourceError, match=r"thing 1\.0 cannot be downloaded: 403") as caught:
+        get(pair(), tmp_path)
+    assert "secret" not in str(caught.value)
+
+
 def test_an_unknown_version_is_named_with_those_there_are(both: None, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no sdist of thing 0\.9") as caught:
         get(pair(base="0.9"), tmp_path)

@@ -9,8 +9,9 @@ from speedproof.analysis.costs import CostLine, costs
 from speedproof.analysis.detail import CallPair, Detail, detail
 from speedproof.analysis.failures import FailureGroup, failures
 from speedproof.analysis.funnel import RUNGS, Funnel, Rung, funnel
+from speedproof.analysis.interval import Interval
 from speedproof.analysis.rates import Rate, success_rates
-from speedproof.analysis.row import Interval, Row, row, rows
+from speedproof.analysis.row import Row, row, rows
 from speedproof.analysis.run_report import RunReport, TaskLine, run_report
 
 __all__ = [

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeVar
 
+from speedproof.analysis.interval import Interval, interval
 from speedproof.errors import RecordError
 from speedproof.journal import (
     Attempt,
     AttemptStore,
     CallIntent,
-    Comparison,
     Diagnosis,
     Evaluation,
     ItemPlan,
-    Measurement,
     Record,
     RunStore,
     Status,
@@ -24,25 +23,6 @@ from speedproof.journal.evaluation import Correctness, Integrity, Speed
 from speedproof.journal.status import PatchStatus, RunStatus
 
 T = TypeVar("T")
-
-
-class Interval(Record):
-    """A speedup with its interval; above 1 is better."""
-
-    speedup: float
-    """The estimate."""
-    low: float | None
-    """Lower end; null when it is not bounded."""
-    high: float | None
-    """Upper end; null likewise."""
-    decision: Speed
-    """What the interval says by the method's rule."""
-    metric: str
-    """The metric compared."""
-    workload: str | None
-    """The workload; null for all of the task together."""
-    blocks: int
-    """Blocks used."""
 
 
 class Row(Record):
@@ -153,27 +133,6 @@ class Row(Record):
     def claims_only(self) -> bool:
         """Whether the agent claims a success that has no patch behind it."""
         return self.claims_success is True and self.patch in ("missing", "empty", "no_effect")
-
-
-def deciding(measurement: Measurement | None, arm: str | None, against: str) -> Comparison | None:
-    """The comparison of two arms that decides: over all workloads where there is one, else the first."""
-    found = [c for c in measurement.comparisons if c.arm == arm and c.against == against] if measurement else []
-    return next((c for c in found if c.workload is None), found[0] if found else None)
-
-
-def _interval(measurement: Measurement | None, arm: str | None, against: str = "base") -> Interval | None:
-    c = deciding(measurement, arm, against)
-    if c is None:
-        return None
-    return Interval(
-        speedup=c.speedup,
-        low=c.low,
-        high=c.high,
-        decision=c.decision,
-        metric=c.metric,
-        workload=c.workload,
-        blocks=c.blocks,
-    )
 
 
 def rows(run: RunStore) -> list[Row]:
@@ -292,10 +251,10 @@ def _of_evaluation(evaluation: Evaluation) -> dict[str, object]:
         "flagged": tuple(c.message for c in evaluation.checks if c.result == "flag"),
         "judging": evaluation.diagnosis,
         "evaluation": f"evaluations/{evaluation.digest}.json",
-        "speedup": _interval(measurement, arm),
-        "against_expert": _interval(measurement, arm, "expert"),
-        "expert": _interval(measurement, "expert"),
-        "noop": _interval(measurement, "control"),
+        "speedup": interval(measurement, arm),
+        "against_expert": interval(measurement, arm, "expert"),
+        "expert": interval(measurement, "expert"),
+        "noop": interval(measurement, "control"),
     }
     if checks.get("applies") in ("pass", "fail"):
         values["applies"] = checks["applies"] == "pass"

@@ -7,8 +7,9 @@ from typing import Literal
 from speedproof.analysis.costs import CostLine, costs
 from speedproof.analysis.failures import FailureGroup, failures
 from speedproof.analysis.funnel import Funnel, funnel
+from speedproof.analysis.interval import Interval
 from speedproof.analysis.rates import Rate, success_rates
-from speedproof.analysis.row import Interval, Row, rows
+from speedproof.analysis.row import Row, rows
 from speedproof.journal import HostFacts, Method, Record, RunStore, Setting
 
 

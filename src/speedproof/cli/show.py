@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speedproof.execution.engine import Audience
-from speedproof.journal import AttemptStore, ItemPlan, Status
+from speedproof.journal import ItemPlan, Status
 
 
 class Show(Audience):
@@ -33,7 +33,7 @@ class Show(Audience):
         self.states[item.id] = Text("running", style="cyan")
         self._say(f"{_name(item)}: running")
 
-    def ended(self, item: ItemPlan, attempt: AttemptStore, status: Status) -> None:
+    def ended(self, item: ItemPlan, status: Status) -> None:
         state = Text(status.run, style="green" if status.run == "completed" else "yellow")
         state.append(f", patch {status.patch}, {status.calls} calls", style="dim")
         if status.diagnosis is not None:

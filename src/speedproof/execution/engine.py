@@ -12,7 +12,7 @@ from speedproof.execution.host import host_facts
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.preflight import make_ready
 from speedproof.gateway import Gateway
-from speedproof.journal import AttemptStore, ItemPlan, Method, RunManifest, RunStore, Setting, Status, Store
+from speedproof.journal import ItemPlan, Method, RunManifest, RunStore, Setting, Status, Store
 from speedproof.journal.base import now
 from speedproof.journal.store import new_run_id
 from speedproof.sandbox import Sandbox
@@ -31,7 +31,7 @@ class Audience(Protocol):
         """An attempt at this item began."""
         ...
 
-    def ended(self, item: ItemPlan, attempt: AttemptStore, status: Status) -> None:
+    def ended(self, item: ItemPlan, status: Status) -> None:
         """The attempt is sealed."""
         ...
 
@@ -86,9 +86,9 @@ def execute_run(
                     break
                 audience.began(item)
                 events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})
-                store, status = await run_attempt(item, ready, run, gateway, cancelled)
+                _, status = await run_attempt(item, ready, run, gateway, cancelled)
                 events.append({"at": now().isoformat(), "event": "attempt_sealed", "item": item.id, "run": status.run})
-                audience.ended(item, store, status)
+                audience.ended(item, status)
         return cancelled.is_set()
 
     try:

@@ -3,15 +3,12 @@
 import hashlib
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pypi_simple import PYPI_SIMPLE_ENDPOINT, DistributionPackage, NoSuchProjectError, ProjectPage, PyPISimple
+from pypi_simple import DistributionPackage, NoSuchProjectError, ProjectPage, PyPISimple
 
 from speedproof.errors import RecordError, SourceError
 from speedproof.journal.base import digest_of
@@ -19,6 +16,7 @@ from speedproof.tasks.models import PypiPair, PypiRelease, PypiSource
 from speedproof.tasks.sdist import Entry, read_sdist
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.git import git
+from speedproof.workspace.index import index_url
 
 BASE_REF = "refs/speedproof/base"
 EXPERT_REF = "refs/speedproof/expert"
@@ -92,7 +90,8 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
             with PyPISimple(index) as client:
                 client.s.verify = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or True
                 found = _choose(client.get_project_page(name, timeout=60), package, release)
-                client.download_package(found, folder / found.filename, timeout=60, verify=bool(found.digests))
+                file = folder / Path(found.filename).name
+                client.download_package(found, file, timeout=60, verify=bool(found.digests))
         except NoSuchProjectError as error:
             raise SourceError(
                 f"the package index has no package {package!r}", hint="check `package` in the suite"
@@ -103,10 +102,12 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
                 hint="check the network, PIP_INDEX_URL and the proxy settings",
             ) from error
         except (requests.RequestException, ValueError, RuntimeError) as error:
-            raise SourceError(f"{package} {version} cannot be downloaded: {error}", hint="try again") from error
+            raise SourceError(
+                f"{package} {version} cannot be downloaded: {_without_login(str(error))}", hint="try again"
+            ) from error
         except OSError as error:
             raise RecordError(f"cannot write the cache: {error.strerror}", file=folder) from error
-        _check_sha256(folder / found.filename, package, release)
+        _check_sha256(file, package, release)
 
     entry = cache.entry("sdists", digest, make)
     return next(f for f in entry.iterdir() if f.is_file())
@@ -141,21 +142,6 @@ def _check_sha256(file: Path, package: str, release: PypiRelease) -> None:
         )
 
 
-def index_url() -> str:
-    """The package index this machine is set up for: uv's or pip's setting, else PyPI."""
-    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
-        if value := os.environ.get(variable):
-            # uv allows a name before the address: name=https://…
-            return re.sub(r"^[\w.-]+=(?=\w+://)", "", value)
-    if pip := shutil.which("pip") or shutil.which("pip3"):
-        answer = subprocess.run(
-            [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"
-        )
-        if answer.returncode == 0 and (value := answer.stdout.strip()):
-            return value
-    return PYPI_SIMPLE_ENDPOINT
-
-
-def _without_login(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def _without_login(text: str) -> str:
+    """`text` with no name and password in the addresses it holds."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

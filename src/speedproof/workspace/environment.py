@@ -13,6 +13,7 @@ import uv
 from speedproof.errors import EnvironmentFailed
 from speedproof.journal.base import digest_of
 from speedproof.workspace.cache import Cache, Progress, silent
+from speedproof.workspace.index import uv_variables
 
 _FACTS = (
     "import sys, json; print(json.dumps([sys.base_prefix, '%d.%d.%d' % sys.version_info[:3], sys.implementation.name]))"
@@ -106,7 +107,8 @@ def build_environment(
 
 
 def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    inherited = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    environment = {**inherited, **uv_variables()}
     return subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False, env=environment)
 
 

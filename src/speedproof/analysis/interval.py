@@ -1,0 +1,45 @@
+"""The figure that decides between two arms: a speedup with its interval."""
+
+from speedproof.journal import Comparison, Measurement, Record
+from speedproof.journal.evaluation import Speed
+
+
+class Interval(Record):
+    """A speedup with its interval; above 1 is better."""
+
+    speedup: float
+    """The estimate."""
+    low: float | None
+    """Lower end; null when it is not bounded."""
+    high: float | None
+    """Upper end; null likewise."""
+    decision: Speed
+    """What the interval says by the method's rule."""
+    metric: str
+    """The metric compared."""
+    workload: str | None
+    """The workload; null for all of the task together."""
+    blocks: int
+    """Blocks used."""
+
+
+def _deciding(measurement: Measurement | None, arm: str | None, against: str) -> Comparison | None:
+    """The comparison of two arms that decides: over all workloads where there is one, else the first."""
+    found = [c for c in measurement.comparisons if c.arm == arm and c.against == against] if measurement else []
+    return next((c for c in found if c.workload is None), found[0] if found else None)
+
+
+def interval(measurement: Measurement | None, arm: str | None, against: str = "base") -> Interval | None:
+    """The speedup of `arm` over `against`; null when they were not compared."""
+    c = _deciding(measurement, arm, against)
+    if c is None:
+        return None
+    return Interval(
+        speedup=c.speedup,
+        low=c.low,
+        high=c.high,
+        decision=c.decision,
+        metric=c.metric,
+        workload=c.workload,
+        blocks=c.blocks,
+    )

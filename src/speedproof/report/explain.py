@@ -1,0 +1,121 @@
+"""`speedproof explain`: one attempt in a few lines. What happened, why this verdict, where it stands, what next."""
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from speedproof.analysis import Detail, Row, detail, row
+from speedproof.errors import RecordError
+from speedproof.journal import AttemptStore, ItemPlan, RunStore
+from speedproof.report.text import interval, one_line, plural, seconds, times, tokens, usd, yes_no
+from speedproof.report.verdict import ended, headline, where
+
+_STYLE = {"good": "bold green", "bad": "bold red", "warn": "bold yellow", "plain": "bold", "outside": "bold magenta"}
+
+
+def explain(store: AttemptStore) -> Group:
+    """The attempt in a few lines. Raises RecordError when the run's manifest cannot be read or has no such item."""
+    run = RunStore(store.folder.parents[2])
+    found = row(store, _item(run, store))
+    opened = detail(store, found)
+    head = headline(found)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, lines in {
+        "what": _happened(found, opened),
+        "why": _why(found, opened),
+        "where": _where(found, opened),
+        "next": _next(found),
+    }.items():
+        for number, line in enumerate(lines):
+            grid.add_row(Text(f"  {label}" if number == 0 else ""), Text(one_line(line, 500)))
+    title = Text(f"{store.name}: ").append(one_line(head.words), style=_STYLE[head.tone])
+    return Group(title, grid)
+
+
+def _item(run: RunStore, store: AttemptStore) -> ItemPlan:
+    for item in run.manifest().items:
+        if item.id == store.folder.parent.name:
+            return item
+    raise RecordError("the run's manifest has no such item", file=run.folder / "run.json", hint="speedproof report")
+
+
+def _happened(found: Row, opened: Detail) -> list[str]:
+    who = f"{found.agent} {found.agent_version or ''}".strip()
+    playing = f"patch agent applying {found.control}" if found.control else f"{who} with {found.model or 'no model'}"
+    lines = [f"{playing} on {found.task}, sample {found.sample}"]
+    if found.calls is not None and found.control is None:
+        cost = "" if found.cost_usd is None else f", {usd(found.cost_usd)}"
+        unknown = f" ({found.usage_unknown_calls} without usage)" if found.usage_unknown_calls else ""
+        failed = f", {found.failed_calls} failed" if found.failed_calls else ""
+        lines.append(f"{plural(found.calls, 'model call')}{failed}; {tokens(found.usage)}{unknown}{cost}")
+    process = opened.attempt.process if opened.attempt else None
+    if process:
+        end = ended(process.signal, process.exit_code, process.stopped_by)
+        lines.append(f"ran {seconds(process.wall_s)}, {end}; run: {found.run or 'unknown'}")
+    else:
+        lines.append(f"no process is on record; run: {found.run or 'unknown'}; state: {found.state}")
+    outcome = opened.attempt.outcome if opened.attempt else None
+    if outcome and (outcome.message or outcome.claims_success is not None):
+        said = f": “{one_line(outcome.message, 160)}”" if outcome.message else ""
+        lines.append(f"the agent claims success: {yes_no(outcome.claims_success)}{said}")
+    return lines
+
+
+def _why(found: Row, opened: Detail) -> list[str]:
+    lines = [found.error] if found.error else []
+    known = [d for d in (found.diagnosis, found.judging) if d]
+    lines += [f"{d.failure.value} ({d.confidence}): {d.message}" for d in known]
+    if found.patch and found.patch != "applied":
+        lines.append(f"patch: {found.patch}")
+    elif found.patch_files is not None:
+        lines.append(
+            f"patch: {plural(len(found.patch_files), 'file')}, +{found.patch_added} −{found.patch_removed} lines"
+        )
+    if opened.evaluation is None:
+        lines.append("not judged: no evaluation by the method the run declared")
+        return lines
+    lines.append(
+        f"correctness {found.correctness}, speed {found.speed}, integrity {found.integrity}, "
+        f"proven: {yes_no(found.proven)}"
+    )
+    lines += found.reasons[:5]
+    if found.speedup:
+        measured = f"against base {interval(found.speedup)} in {found.speedup.blocks} blocks"
+        if found.expert:
+            measured += f"; the expert {interval(found.expert)}"
+        if found.noop:
+            measured += f"; the no-op control {interval(found.noop)}"
+        method = opened.evaluation.method
+        lines.append(f"{measured}; faster needs all above {times(1 + method.threshold)} at α = {method.alpha:g}")
+    return lines
+
+
+def _where(found: Row, opened: Detail) -> list[str]:
+    lines = [f"{opened.store.folder}/"]
+    for diagnosis in (found.diagnosis, found.judging):
+        if diagnosis and diagnosis.evidence:
+            excerpt = one_line(diagnosis.evidence[0].excerpt, 120)
+            lines.append(where(diagnosis) + (f": {excerpt}" if excerpt else ""))
+    if found.evaluation:
+        lines.append(found.evaluation)
+    if opened.patch_bytes:
+        lines.append("patch.diff")
+    return lines
+
+
+def _next(found: Row) -> list[str]:
+    for diagnosis in (found.judging, found.diagnosis):
+        if diagnosis:
+            again = " (may pass when tried again)" if diagnosis.failure.info.transient else ""
+            return [diagnosis.failure.info.next + again]
+    if found.run is None:
+        return ["Wait for the run to end, or start it again: a new attempt is made beside this one."]
+    if found.patch == "applied" and found.evaluation is None:
+        return ["Run `speedproof evaluate` to judge the patch."]
+    if found.speed == "inconclusive":
+        return ["Measure on a quieter machine, or with more blocks."]
+    if found.integrity == "flagged":
+        return ["Read the flagged check in the evaluation, then decide."]
+    return ["Nothing: this is the result."]

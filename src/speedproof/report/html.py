@@ -1,0 +1,161 @@
+"""The HTML report: one file that works offline; the attempts' details move to files beside it when they are many.
+
+Safety, in three layers: every value passes `clean` and is escaped by the template engine; links taken from records
+are relative or none; and a content security policy allows only this page's own style and script, by their hashes.
+"""
+
+import base64
+import hashlib
+import os
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from speedproof.analysis import Row, RunReport, detail
+from speedproof.errors import RecordError
+from speedproof.journal import AttemptStore, RunStore
+from speedproof.report import text
+from speedproof.report.attempt_view import attempt_view
+from speedproof.report.charts import forest
+from speedproof.report.verdict import Headline, cause, headline, short
+
+INLINE_ATTEMPTS = 60
+"""Up to so many attempts, their details stand in the report itself."""
+INLINE_BYTES = 1_500_000
+"""And up to so many bytes of details."""
+BESIDE = "report-files"
+
+
+def write_html(report: RunReport, run: RunStore, folder: Path) -> list[Path]:
+    """Write report.html into `folder`, and the attempts' pages beside it when they are many or large.
+
+    The pages come first and report.html last, so that a report that stands is whole. Returns the paths, report.html
+    first. Raises RecordError when the disk refuses.
+    """
+    to_run = Path(os.path.relpath(run.folder.resolve(), folder.resolve())).as_posix()
+    details, written = _inline(report, run, to_run), []
+    if details is None:
+        for row in report.rows:
+            if row.folder is not None:
+                page = _attempt(row, run, f"../{to_run}", "attempt_page.html", report=report, home="../report.html")
+                written.append(folder / BESIDE / f"{anchor(row)}.html")
+                write_file(written[-1], page)
+    targets = {r.name: _target(r, beside=details is None) for r in report.rows}
+    page = _render(
+        "report.html",
+        report=report,
+        heads={r.name: headline(r) for r in report.rows},
+        outcomes=_outcomes(report),
+        targets=targets,
+        plot=Markup(forest(report, targets.__getitem__)),
+        details=details,
+        to_run=to_run,
+    )
+    write_file(folder / "report.html", page)
+    return [folder / "report.html", *written]
+
+
+def anchor(row: Row) -> str:
+    """A name for the row's details that is safe in an address and in a file system."""
+    safe = "".join(c if c.isascii() and c.isalnum() else "-" for c in row.item)
+    return f"a-{safe}-{row.number or 0:02d}"
+
+
+def write_file(path: Path, content: str) -> None:
+    """Write a file of the report, making its folder. Raises RecordError when the disk refuses."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise RecordError(
+            f"cannot write the report: {error.strerror}", file=path, hint="choose another folder with --output"
+        ) from error
+
+
+def _inline(report: RunReport, run: RunStore, to_run: str) -> list[Markup] | None:
+    """The details of all attempts, or null when they are too many or too large for one page."""
+    rows = [r for r in report.rows if r.folder is not None]
+    if len(rows) > INLINE_ATTEMPTS:
+        return None
+    pages, size = [], 0
+    for row in rows:
+        pages.append(Markup(_attempt(row, run, to_run, "attempt_inline.html")))
+        size += len(pages[-1])
+        if size > INLINE_BYTES:
+            return None
+    return pages
+
+
+def _attempt(row: Row, run: RunStore, to_run: str, template: str, **more: Any) -> str:
+    opened = detail(AttemptStore(run.folder / (row.folder or "")), row)
+    return _render(
+        template, view=attempt_view(row, opened, to_run), row=row, head=headline(row), id=anchor(row), **more
+    )
+
+
+def _target(row: Row, *, beside: bool) -> str:
+    if row.folder is None:
+        return "#attempts"
+    return f"{BESIDE}/{anchor(row)}.html" if beside else f"#{anchor(row)}"
+
+
+def _outcomes(report: RunReport) -> list[tuple[Headline, list[str]]]:
+    """What attempts that call a model came to, in words, with their names; good ones first, then by number."""
+    found: dict[str, tuple[Headline, list[str]]] = {}
+    for row in report.rows:
+        if row.control is None:
+            head = headline(row)
+            found.setdefault(head.words, (head, []))[1].append(row.name)
+    order = ("good", "bad", "warn", "plain", "outside")
+    return sorted(found.values(), key=lambda f: (order.index(f[0].tone), -len(f[1])))
+
+
+def _render(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("speedproof.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: text.clean(value) if type(value) is str else value,
+    )
+    for name in (
+        "bounds",
+        "count",
+        "interval",
+        "one_line",
+        "percent",
+        "plural",
+        "seconds",
+        "size",
+        "times",
+        "tokens",
+        "usd",
+    ):
+        environment.filters[name] = getattr(text, name)
+    environment.filters |= {"short": short, "cause": cause, "yes_no": text.yes_no, "link": text.link}
+    style, script = (_asset(name) for name in ("style.css", "report.js"))
+    environment.globals |= {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'",
+    }
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (files("speedproof.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
