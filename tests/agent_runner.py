@@ -78,6 +78,8 @@ def drive(
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
+            for descriptor in started.opened:
+                os.close(descriptor)
             try:
                 theirs.close()
                 if isolated:

@@ -176,6 +176,7 @@ def manifest(name: str) -> RunManifest:
         created_at=at(0),
         speedproof="0",
         suite="s",
+        suite_file="s.yaml",
         suite_digest="d",
         host=host,
         settings={},

@@ -44,7 +44,7 @@ class RunReport(Record):
     speedproof: str
     """Version of Speedproof that made the run."""
     suite: str
-    """The suite as given."""
+    """Name of the suite."""
     suite_digest: str
     """Digest of the suite's content."""
     host: HostFacts

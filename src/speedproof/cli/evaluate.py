@@ -28,7 +28,7 @@ def evaluate(
     """Judge the patches of a run; evaluations are added, never replaced."""
     found = store_of(state).run(run)
     manifest = found.manifest()
-    file = suite or Path(manifest.suite)
+    file = suite or Path(manifest.suite_file)
     if not file.is_file():
         raise InputError("the suite of this run is gone", file=file, hint="give its new place with --suite")
     loaded = load_suite(file)

@@ -1,5 +1,6 @@
 """speedproof run"""
 
+import sys
 from pathlib import Path
 
 import typer
@@ -73,6 +74,6 @@ def conclude(done: RunStore, folder: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(report.model_dump_json(indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     print_report(report, console)
     console.print(f"report: {paths.html}", soft_wrap=True)

@@ -13,7 +13,7 @@ from speedproof.sandbox.box import WORKSPACE
 from speedproof.workspace.checkout import Base, Workspace
 from speedproof.workspace.git import git
 from speedproof.workspace.reading import read_untrusted
-from speedproof.workspace.tree import Entry, give_to, list_tree, write_tree
+from speedproof.workspace.tree import Entry, give_to, list_tree, remove, write_tree
 
 BUILD_TIMEOUT_S = 3600.0
 
@@ -72,6 +72,7 @@ def make_arm(name: str, tree: str, prepared: PreparedTask, repository: Path, san
         )
         done = run_command(sandbox, box, BUILD_TIMEOUT_S)
         if not done.ok:
+            remove(target)
             raise TaskError(
                 f"task {prepared.task.name}: the build command {done.how} on {name}:\n{done.tail(12)}",
                 kind="setup_failed",
@@ -81,16 +82,25 @@ def make_arm(name: str, tree: str, prepared: PreparedTask, repository: Path, san
 
 
 def keep_bytecode(used: Workspace, arm: ArmTree) -> int:
-    """Copy the bytecode that a warm-up left in a throwaway workspace into the arm; returns how many files."""
+    """Copy the bytecode that a warm-up left in a throwaway workspace into the arm; returns how many files.
+
+    Both trees are hostile: a link in either could lead out of them, so nothing is read or written through one.
+    """
     kept = 0
     for found in sorted(used.path.rglob("__pycache__/*.pyc")):
         relative = found.relative_to(used.path)
         source = arm.folder / relative.parent.parent / f"{relative.name.split('.')[0]}.py"
         target = arm.folder / relative
+        if any(_holds_link(root, relative.parent) for root in (used.path, arm.folder)):
+            continue
         content = read_untrusted(found, 16 << 20)
-        if content is None or not source.is_file() or target.exists():
+        if content is None or not source.is_file() or target.exists() or target.is_symlink():
             continue
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(content)
         kept += 1
     return kept
+
+
+def _holds_link(root: Path, relative: Path) -> bool:
+    return any((root / part).is_symlink() for part in (relative, *relative.parents))

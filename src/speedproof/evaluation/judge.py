@@ -13,7 +13,14 @@ from speedproof.evaluation.arms import ArmTree, make_arm, restore_protected
 from speedproof.evaluation.decision import BASE, CONTROL, EXPERT
 from speedproof.evaluation.measuring import Measured, check_workloads, measure
 from speedproof.evaluation.prepared import PreparedTask
-from speedproof.evaluation.testing import TestsBroken, cached_tests, must_pass, require_sound_base, run_tests
+from speedproof.evaluation.testing import (
+    TestsBroken,
+    cached_tests,
+    must_pass,
+    require_common,
+    require_sound_base,
+    run_tests,
+)
 from speedproof.evaluation.verdict import conclude
 from speedproof.journal import Check, Diagnosis, Evaluation, Evidence, FailureClass, HostFacts, Method, TestsReport
 from speedproof.journal.base import digest_of, now
@@ -63,9 +70,13 @@ class Judge:
         self.scratch = prepared.cache.scratch("judge")
         self.repository = self.scratch / "repository.git"
         self.seconds: dict[str, float] = {}
-        borrow(prepared.commits.repository, self.repository)
 
     def __enter__(self) -> "Judge":
+        try:
+            borrow(self.prepared.commits.repository, self.repository)
+        except BaseException:
+            remove(self.scratch)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +123,8 @@ class Judge:
             return None
         with self._stage("measure"):
             control = self._arm(CONTROL, self.prepared.commits.base_tree)
-            arms = [base, expert, control, *(c.arm for c in judged if c.arm is not None)]
+            distinct = {c.arm.name: c.arm for c in judged if c.arm is not None}  # patches may come to the same tree
+            arms = [base, expert, control, *distinct.values()]
             count = len(arms)
             measured = measure(
                 self.prepared,
@@ -146,7 +158,8 @@ class Judge:
         try:
             tree = apply_patch(self.repository, base_tree, candidate.patch, index)
         except PatchError as error:
-            message = f"the patch does not apply to the base commit: {str(error).splitlines()[0]}"
+            words = error.what.splitlines() or ["git gives no reason"]
+            message = f"the patch does not apply to the base commit: {words[0]}"
             candidate.checks.append(
                 Check(name="applies", result="fail", message=message, evidence=(Evidence(file="patch.diff"),))
             )
@@ -174,6 +187,7 @@ class Judge:
         self.told("running the tests on base and expert")
         reports = [cached_tests(self.prepared, arm, self.sandbox, self.scratch) for arm in (base, expert)]
         require_sound_base(self.prepared, reports[0])
+        require_common(self.prepared, *reports)
         return reports[0], reports[1]
 
     def _test(self, candidate: _Candidate, base: TestsReport, expert: TestsReport) -> None:
@@ -237,7 +251,9 @@ class Judge:
         if candidate is None:
             verdict = verdict.model_copy(update={"reasons": ("there is no patch to judge",)})
         elif diagnosis is not None:
-            verdict = verdict.model_copy(update={"reasons": (diagnosis.message,)})
+            right = "fail" if verdict.correctness == "fail" else "unknown"  # not everything could be looked at
+            reasons = (diagnosis.message, *verdict.reasons)
+            verdict = verdict.model_copy(update={"correctness": right, "reasons": reasons})
         return Evaluation(
             digest=digest_of([patch, self.prepared.digest, self.method.model_dump(), secrets.token_hex(8)], 16),
             evaluated_at=at,

@@ -17,7 +17,6 @@ from speedproof.journal import Arm, Measurement, Method, Sample
 from speedproof.sandbox import Mount, Sandbox
 from speedproof.sandbox.box import WORKSPACE
 from speedproof.tasks.models import Workload
-from speedproof.workspace.tree import remove
 
 Told = Callable[[int, int], None]
 """Told after each block: blocks done, blocks at most."""
@@ -179,7 +178,6 @@ def _warmed(session: _Session, arm: ArmTree, scratch: Path) -> bool:
         warm_up(session.prepared, arm, session.sandbox, scratch, secrets.randbits(31))
     except WorkloadFailed as error:
         session.fail(arm, str(error))
-        remove(scratch / f"warm-{arm.name}")
         return False
     return True
 

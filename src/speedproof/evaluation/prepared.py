@@ -7,7 +7,7 @@ from pathlib import Path
 from speedproof.journal.base import digest_of
 from speedproof.sandbox import Mount
 from speedproof.sandbox.box import ENVIRONMENT, HOME, LIBRARY, TASK
-from speedproof.tasks.leak import Answer, Root, answer_of, interpreter_root
+from speedproof.tasks.leak import Answer, Root, answer_of, interpreter_roots
 from speedproof.tasks.models import Task
 from speedproof.tasks.source import Commits, fetch
 from speedproof.tasks.suite import LoadedSuite
@@ -46,7 +46,7 @@ class PreparedTask:
 
     def roots(self, *, with_files: bool) -> list[Root]:
         """The same, as roots of the leak scan."""
-        roots = [interpreter_root(p) for p in self.interpreters]
+        roots = interpreter_roots(self.interpreters)
         return roots + [Root(m.source, m.source.parent.name) for m in self.mounts(with_files=with_files)]
 
     def variables(self) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Running one command of a task to its end in a sandbox, keeping the end of what it printed."""
 
+import contextlib
 import os
 import selectors
 import time
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 
 from speedproof.sandbox import Box, Confined, Finished, Sandbox
 
-KEPT = 64 << 10
+KEPT = 16 << 10
 """Bytes of output kept: the end, where errors stand."""
 
 
@@ -41,23 +42,54 @@ class Done:
 def run_command(sandbox: Sandbox, box: Box, timeout_s: float) -> Done:
     """Run a box to its end or until `timeout_s` seconds have passed. Raises SandboxError when it cannot start."""
     read, write = os.pipe()
-    process = Confined(sandbox, box, stdout=write, stderr=write)
-    os.close(write)
-    deadline = time.monotonic() + timeout_s
     kept = bytearray()
-    timed_out = False
-    with selectors.DefaultSelector() as selector:
-        selector.register(read, selectors.EVENT_READ)
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0 and not timed_out:
-                timed_out = True
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, read)
+        try:
+            process = Confined(sandbox, box, stdout=write, stderr=write)
+        finally:
+            os.close(write)
+        ended = False
+        try:
+            ended = _follow(process, read, kept, time.monotonic() + timeout_s)
+        finally:
+            if not ended:
                 process.kill()
-            if selector.select(max(left, 0) if not timed_out else None):
-                chunk = os.read(read, 1 << 16)
-                if not chunk:
-                    break
-                kept += chunk
-                del kept[:-KEPT]
-    os.close(read)
-    return Done(process.wait(), timed_out, kept.decode(errors="replace"))
+            finished = process.wait()
+        drain(read, kept)
+    return Done(finished, not ended, kept.decode(errors="replace"))
+
+
+def _follow(process: Confined, read: int, kept: bytearray, deadline: float) -> bool:
+    """Read what it prints until it ends; false when the deadline came first."""
+    with contextlib.ExitStack() as stack:
+        end = os.pidfd_open(process.process.pid)
+        stack.callback(os.close, end)
+        selector = stack.enter_context(selectors.DefaultSelector())
+        selector.register(end, selectors.EVENT_READ)
+        selector.register(read, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {key.fd for key, _ in selector.select(left)}
+            if end in ready:
+                return True
+            if read in ready and not take(read, kept):
+                selector.unregister(read)  # it closed its output and goes on
+    return False
+
+
+def take(descriptor: int, kept: bytearray) -> bool:
+    """Read once and keep the end; false at the end of the pipe. Raises BlockingIOError as os.read does."""
+    chunk = os.read(descriptor, 1 << 20)
+    kept += chunk
+    del kept[:-KEPT]
+    return bool(chunk)
+
+
+def drain(descriptor: int, kept: bytearray) -> None:
+    """Take what was printed last, without waiting for more."""
+    os.set_blocking(descriptor, False)
+    try:
+        while take(descriptor, kept):
+            pass
+    except BlockingIOError:
+        return  # somebody outside the sandbox's reach holds the other end

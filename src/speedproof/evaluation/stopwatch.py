@@ -9,22 +9,28 @@ import hashlib
 import json
 import math
 import os
+import re
 import selectors
 import time
 from dataclasses import dataclass, field
 
 from speedproof.evaluation.arms import ArmTree
 from speedproof.evaluation.prepared import PreparedTask
+from speedproof.evaluation.running import drain, take
 from speedproof.sandbox import Box, Confined, Mount, Sandbox
 from speedproof.sandbox.box import WORKSPACE
 from speedproof.tasks.models import Workload
 
 TEARDOWN_S = 0.005
 """Processor seconds after the stop signal that ending a process itself may take; what exceeds it is charged."""
+RESOLUTION_S = 1e-4
+"""Wall seconds that can be told from outside: when start and stop are read together, the work took at most this."""
 MAX_OUTPUT = 64 << 20
 """Bytes of outputs one execution may hand over."""
+MAX_METRICS = 100
+"""Metrics one execution may report."""
 _MAX_LINE = 64 << 10
-_KEPT = 8 << 10
+_METRIC_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 
 class WorkloadFailed(Exception):
@@ -67,22 +73,23 @@ class _Protocol:
                 self.outputs.append(part)
                 self.missing -= len(part)
                 continue
-            line, newline, rest = bytes(self.pending).partition(b"\n") if b"\n" in self.pending else (b"", b"", b"")
-            if not newline:
-                if len(self.pending) > _MAX_LINE:
-                    raise WorkloadFailed("wrote no line of the protocol")
+            end = self.pending.find(b"\n")
+            if max(end, len(self.pending) if end < 0 else 0) > _MAX_LINE:
+                raise WorkloadFailed("wrote no line of the protocol")
+            if end < 0:
                 return
-            self.pending = bytearray(rest)
+            line = bytes(self.pending[:end])
+            del self.pending[: end + 1]
             self._line(line, now)
 
     def _line(self, line: bytes, now: float) -> None:
         word, _, rest = line.partition(b" ")
-        if word == b"start" and self.started is None:
+        if line == b"start" and self.started is None:
             self.started = now
-        elif word == b"stop" and self.started is not None:
+        elif line == b"stop" and self.started is not None:
             self.stopped = now
         elif word == b"output" and self.started is not None and rest.isdigit() and len(rest) < 12:
-            self.size += int(rest)
+            self.size += int(rest) + len(line)
             if self.size > MAX_OUTPUT:
                 raise WorkloadFailed(f"handed over more than {MAX_OUTPUT} bytes of outputs")
             self.missing = int(rest)
@@ -96,11 +103,15 @@ class _Protocol:
         try:
             value = json.loads(text)
             name, number = str(value["name"]), float(value["value"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise WorkloadFailed(f"reported a metric that cannot be read: {text[:80]!r}") from error
+        if not _METRIC_NAME.fullmatch(name):
+            raise WorkloadFailed(f"reported a metric by a name that none can have: {name[:80]!r}")
         if not math.isfinite(number):
             raise WorkloadFailed(f"reported {name} = {number}")
         self.reported[name] = number
+        if len(self.reported) > MAX_METRICS:
+            raise WorkloadFailed(f"reported more than {MAX_METRICS} metrics")
 
 
 def execute(
@@ -148,9 +159,11 @@ def execute(
             problem = _listen(protocol, noise, read, noise_read, process.started_at + workload.timeout_s)
         except WorkloadFailed as error:
             problem = str(error)
-        before = process.cpu_s()
-        process.kill()
-        finished = process.wait()
+        finally:
+            before = process.cpu_s()
+            process.kill()
+            finished = process.wait()
+        drain(noise_read, noise)
     if protocol.started is None or protocol.stopped is None:
         if not problem:
             last = "start" if protocol.started is None else "stop"
@@ -162,7 +175,7 @@ def execute(
     outputs = b"".join(protocol.outputs)
     return Execution(
         setup_s=protocol.started - process.started_at,
-        seconds=protocol.stopped - protocol.started + after,
+        seconds=max(protocol.stopped - protocol.started, RESOLUTION_S) + after,
         after_stop_s=after,
         cpu_s=max(finished.cpu_s, before),  # time of processes that nobody reaped is missing from the former
         max_rss_bytes=finished.max_rss_bytes,
@@ -183,15 +196,13 @@ def _listen(protocol: _Protocol, noise: bytearray, read: int, noise_read: int, d
                 last = "start" if protocol.started is None else "stop"
                 return f"did not say {last} within its limit"
             for key, _ in selector.select(left):
-                data = os.read(key.fd, 1 << 20)
+                if key.fd == noise_read:
+                    if not take(noise_read, noise):
+                        selector.unregister(noise_read)
+                    continue
+                data = os.read(read, 1 << 20)
                 now = time.perf_counter()
-                if key.fd == read:
-                    if not data:
-                        return ""
-                    protocol.feed(data, now)
-                elif data:
-                    noise += data
-                    del noise[:-_KEPT]
-                else:
-                    selector.unregister(noise_read)
+                if not data:
+                    return ""
+                protocol.feed(data, now)
     return ""

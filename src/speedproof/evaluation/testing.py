@@ -10,6 +10,7 @@ from defusedxml.ElementTree import fromstring
 
 from speedproof.errors import TaskError
 from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.decision import BASE
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.evaluation.running import run_command
 from speedproof.journal import TestsReport
@@ -21,7 +22,7 @@ from speedproof.workspace.reading import read_untrusted
 from speedproof.workspace.tree import give_to, remove
 
 Result = Literal["passed", "failed", "error", "skipped"]
-_LARGEST_XML = 64 << 20
+_LARGEST_XML = 16 << 20
 
 
 class TestsBroken(TaskError):
@@ -35,8 +36,8 @@ def read_junit(content: bytes) -> dict[str, Result]:
     """
     try:
         root: Element = fromstring(content)
-    except (ParseError, DefusedXmlException, ValueError) as error:
-        raise TestsBroken(f"the test results are no JUnit XML: {error}") from error
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise TestsBroken(f"the test results are no JUnit XML: {error}", kind="base_broken") from error
     results: dict[str, Result] = {}
     order: tuple[Result, ...] = ("passed", "skipped", "failed", "error")
     for case in root.iter("testcase"):
@@ -79,7 +80,14 @@ def run_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: P
                 kind="base_broken",
                 hint=f"the command is: {tests.command}",
             )
-        found = read_junit(content)
+        try:
+            found = read_junit(content)
+        except TestsBroken as error:
+            raise TestsBroken(
+                f"task {prepared.task.name}: on {arm.name}, {error.what}",
+                kind="base_broken",
+                hint=f"the command is: {tests.command}",
+            ) from error
         results |= {k: v for k, v in found.items() if k not in tests.known_failures}
     return TestsReport(arm=arm.name, results=results, seconds=seconds)
 
@@ -103,6 +111,8 @@ def cached_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch
 
     def make(folder: Path) -> None:
         report = run_tests(prepared, arm, sandbox, scratch)
+        if arm.name == BASE:
+            require_sound_base(prepared, report)  # what a mended machine may pass is not to be remembered
         write_atomically(folder / "report.json", report.model_dump_json())
 
     known = (prepared.cache.root / "tests" / key).is_dir()
@@ -122,7 +132,19 @@ def require_sound_base(prepared: PreparedTask, base: TestsReport) -> None:
         )
     if "passed" not in base.results.values():
         raise TaskError(
-            f"task {prepared.task.name}: no test passes on the base commit", hint="check the test command and its paths"
+            f"task {prepared.task.name}: no test passes on the base commit",
+            kind="base_broken",
+            hint="check the test command and its paths",
+        )
+
+
+def require_common(prepared: PreparedTask, base: TestsReport, expert: TestsReport) -> None:
+    """Raises TaskError when no test passes on base and expert both: such tests cannot tell right from wrong."""
+    if not must_pass(base, expert):
+        raise TaskError(
+            f"task {prepared.task.name}: no test that passes on the base commit passes on the expert commit",
+            kind="base_broken",
+            hint="choose tests that both commits pass",
         )
 
 

@@ -24,9 +24,9 @@ def conclude(checks: Sequence[Check], measurement: Measurement | None, arm: str 
     correctness = _correctness(checks)
     failed = [c for c in checks if c.name in DECIDING and c.result == "fail"]
     reasons += [c.message for c in failed]
-    flags = [c for c in checks if c.result == "flag"]
-    integrity: Integrity = "unreviewed" if arm is None else "flagged" if flags else "clean"
-    reasons += [c.message for c in flags]
+    reasons += [c.message for c in checks if c.result == "flag"]
+    flagged = any(c.result == "flag" and c.name not in DECIDING for c in checks)
+    integrity: Integrity = "flagged" if flagged else "unreviewed" if arm is None else "clean"
     speed: Speed = "not_measured"
     as_good: bool | None = None
     expert_faster = False

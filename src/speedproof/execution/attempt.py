@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-import os
+import shutil
 import socket
-import stat
 import time
 import traceback
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ from speedproof.tasks.prompt import Paths, render_prompt
 from speedproof.workspace.checkout import Workspace, prepare_base
 from speedproof.workspace.effect import effect_of
 from speedproof.workspace.patch import PatchError, apply_patch, extract_patch
+from speedproof.workspace.reading import open_untrusted
 from speedproof.workspace.tree import give_to, remove
 
 GRACE_S = 5.0
@@ -106,7 +107,10 @@ async def run_attempt(
     except Exception as error:  # noqa: BLE001 - a bug of ours: recorded with its traceback, diagnosed as such
         facts.fields["error"] = _harness_error(facts.stage, error, with_traceback=True)
     finally:
-        await attempt.clear()
+        try:
+            await attempt.clear()
+        except (SpeedproofError, OSError) as error:  # what ended the attempt matters more
+            facts.fields.setdefault("error", _harness_error(facts.stage, error, with_traceback=False))
     facts.enter("sealed")
     status = derive(store)
     store.write_status(status)
@@ -127,7 +131,6 @@ class _LiveAttempt:
     ) -> None:
         self.item, self.ready, self.prepared = item, ready, prepared
         self.gateway, self.cancelled, self.facts = gateway, cancelled, facts
-        self.agent: Agent = ready.agent(item)
         self.scratch: Path | None = None
         self.workspace: Workspace | None = None
         self.session: Session | None = None
@@ -136,6 +139,7 @@ class _LiveAttempt:
         """Prepare, run, collect."""
         scratch = self.scratch = self.ready.cache.scratch("attempt")
         sandbox, prepared, store = self.ready.sandbox, self.prepared, self.facts.store
+        agent = self.ready.agent(self.item)
         commits = prepared.commits
         base = await asyncio.to_thread(
             prepare_base, commits.repository, commits.base_tree, sandbox.uid, self.ready.cache
@@ -149,7 +153,7 @@ class _LiveAttempt:
         prompt = render_prompt(prepared.task, Paths(workspace=inside))
         store.write_text("prompt.md", prompt)
         self.facts.fields["prompt_sha256"] = hashlib.sha256(prompt.encode()).hexdigest()
-        launch, port = await self._launch(prompt, inside, sandbox.inside(home_mount))
+        launch, port = await self._launch(agent, prompt, inside, sandbox.inside(home_mount))
         variables = {**prepared.variables(), **_IDENTITY, **launch.env}
         if self.item.control is None:
             leaks = scan_text(prepared.answer, "the prompt", prompt) + scan_environment(prepared.answer, variables)
@@ -187,13 +191,13 @@ class _LiveAttempt:
             stopped_by=stopped,
         )
         self.facts.enter("collect")
-        await asyncio.to_thread(self._collect, home)
+        await asyncio.to_thread(self._collect, agent, home)
 
-    async def _launch(self, prompt: str, workspace: str, home: str) -> tuple[Launch, int | None]:
+    async def _launch(self, agent: Agent, prompt: str, workspace: str, home: str) -> tuple[Launch, int | None]:
         """How to start the agent, and the host port of the gateway where there is no sandbox to hand out a socket."""
         port: int | None = None
         token, model_name = "", None
-        if self.agent.uses_model:
+        if agent.uses_model:
             model = self.ready.models[str(self.item.model)]
             limits = self.prepared.task.limits
             budget = Budget(steps=limits.steps, tokens=limits.tokens, cost_usd=limits.cost_usd)
@@ -209,41 +213,42 @@ class _LiveAttempt:
             base_url=f"http://127.0.0.1:{port or MODEL_PORT}",
             token=token,
         )
-        return self.agent.launch(context), port
+        return agent.launch(context), port
 
     async def _run(
         self, box: Box, stdin: bytes, port: int | None
     ) -> tuple[Finished, StopCause | None, tuple[str, ...]]:
         folder = self.facts.store.folder
-        logs = [LogWriter(folder / "stdout.log.zst"), LogWriter(folder / "stderr.log.zst")]
-        ours, theirs = socket.socketpair()
-        handed_out = self.session is not None and port is None
-        if handed_out:
-            box = Box(**{**box.__dict__, "listen": theirs.fileno()})
         assert self.scratch is not None
         source = self.scratch / "stdin"
         source.write_bytes(stdin)
-        try:
-            with source.open("rb") as file:
-                process = Confined(
-                    self.ready.sandbox, box, stdin=file, stdout=logs[0].descriptor, stderr=logs[1].descriptor
-                )
-        finally:
-            theirs.close()
+        handed_out = self.session is not None and port is None
+        ours, theirs = socket.socketpair()
+        async with AsyncExitStack() as stack:
+            stack.callback(ours.close)
+            logs = [LogWriter(folder / "stdout.log.zst"), LogWriter(folder / "stderr.log.zst")]
             for log in logs:
-                log.start()
-        ended = asyncio.create_task(asyncio.to_thread(process.wait))
-        try:
+                stack.push_async_callback(asyncio.to_thread, log.finish)
             if handed_out:
-                await self._attach(ours)
-            stopped = await self._watch(process, ended, logs)
-        finally:
-            ours.close()
-            if not ended.done():
-                process.kill()
-            finished = await ended
-            for log in logs:
-                await asyncio.to_thread(log.finish)
+                box = replace(box, listen=theirs.fileno())
+            try:
+                with source.open("rb") as file:
+                    process = Confined(
+                        self.ready.sandbox, box, stdin=file, stdout=logs[0].descriptor, stderr=logs[1].descriptor
+                    )
+            finally:
+                theirs.close()
+                for log in logs:
+                    log.start()
+            ended = asyncio.create_task(asyncio.to_thread(process.wait))
+            try:
+                if handed_out:
+                    await self._attach(ours)
+                stopped = await self._watch(process, ended, logs)
+            finally:
+                if not ended.done():
+                    process.kill()
+                finished = await ended
         token = self.session.token if self.session else ""
         argv = tuple(a.replace(token, "TOKEN") if token else a for a in box.argv)
         return finished, stopped, argv
@@ -296,17 +301,17 @@ class _LiveAttempt:
             return StopCause.IDLE
         return None
 
-    def _collect(self, home: Path) -> None:
+    def _collect(self, agent: Agent, home: Path) -> None:
         """The patch first: it must be there however badly the rest ends."""
         fields, store = self.facts.fields, self.facts.store
         fields["patch"] = self._patch()
         left = Left(home=home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
-        fields["outcome"] = self.agent.outcome(left)
-        trajectory = self.agent.trajectory(left)
+        fields["outcome"] = agent.outcome(left)
+        trajectory = agent.trajectory(left)
         if trajectory is not None:
             name = f"trajectory{trajectory.suffix}"
-            _copy_untrusted(trajectory, store.folder / name)
-            fields["trajectory"] = name
+            if _copy_untrusted(trajectory, store.folder / name):
+                fields["trajectory"] = name
 
     def _patch(self) -> PatchFacts:
         assert self.workspace is not None
@@ -358,9 +363,10 @@ def _sha256(path: Path) -> str | None:
         return None  # the agent is gone; launching it will say so
 
 
-def _copy_untrusted(source: Path, target: Path) -> None:
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file, target.open("xb") as copy:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            while chunk := file.read(1 << 20):
-                copy.write(chunk)
+def _copy_untrusted(source: Path, target: Path) -> bool:
+    file = open_untrusted(source)
+    if file is None:
+        return False
+    with file, target.open("xb") as copy:
+        shutil.copyfileobj(file, copy)
+    return True

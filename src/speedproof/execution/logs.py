@@ -22,6 +22,7 @@ class LogWriter:
         """time.monotonic() of the last byte."""
         self.failure: OSError | None = None
         """Why the log could not be written; output is then drained and lost."""
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._pump, name=path.name, daemon=True)
 
     def start(self) -> None:
@@ -30,7 +31,11 @@ class LogWriter:
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait until everything is written. Raises OSError when the disk refused some of it."""
+        """The process has ended: write what it left in the pipe. Raises OSError when the disk refused some of it.
+
+        Without a sandbox something it started may still hold the pipe: nobody waits for that.
+        """
+        self._ended.set()
         self._thread.join()
         self._file.close()
         if self.failure is not None:
@@ -43,9 +48,10 @@ class LogWriter:
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             while True:
-                ready = selector.select(FLUSH_S)
+                ended = self._ended.is_set()
+                ready = selector.select(0 if ended else FLUSH_S)
                 chunk = os.read(self._read, 1 << 16) if ready else None
-                if chunk == b"":
+                if chunk == b"" or (ended and chunk is None):
                     break
                 if chunk:
                     self.last_output = time.monotonic()

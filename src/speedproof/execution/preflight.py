@@ -16,7 +16,7 @@ from speedproof.gateway import ModelChoice, resolve_model
 from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.sandbox.bubblewrap import system_paths
-from speedproof.tasks.leak import Leak, Root, interpreter_root, scan_roots
+from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots
 from speedproof.tasks.models import Task
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
@@ -107,7 +107,7 @@ def require_no_leak(ready: Ready, prepared: PreparedTask, agent: str, told: Told
         return  # a given patch may be the answer; without a sandbox nothing is hidden, and the record says so
     installation = ready.installations[agent]
     roots = [Root(m.source, f"{agent}-{installation.version}-{m.source}") for m in installation.mounts]
-    roots += [interpreter_root(p) for p in installation.interpreters]
+    roots += interpreter_roots(installation.interpreters)
     roots += prepared.roots(with_files=prepared.task.show_workload)
     roots += [Root(p, str(p.stat().st_mtime_ns), ("dist-packages",)) for p in system_paths()]
     refuse_leaks(prepared, scan_roots(prepared.answer, roots, ready.cache, told))
@@ -149,11 +149,15 @@ def control_patch(item: ItemPlan, prepared: PreparedTask) -> bytes:
 
 
 def noop_patch(repository: Path, base_tree: str, expert_tree: str, cache: Cache) -> bytes:
-    """A patch that changes nothing that matters: an empty line at the end of a file the expert changes."""
+    """A patch that changes nothing that matters: an empty line at the end of a file the expert changes, else of any.
+
+    Raises InputError when base is empty.
+    """
     old, new = list_tree(repository, base_tree), list_tree(repository, expert_tree)
-    path, entry = next(
-        (p, e) for p, e in sorted(old.items()) if new.get(p) not in {None, e} and e.mode.startswith("100")
-    )
+    files = [(p, e) for p, e in sorted(old.items()) if e.mode.startswith("100")]
+    if not files:
+        raise InputError("the base commit holds no file, so there is no no-op patch")
+    path, entry = next(((p, e) for p, e in files if new.get(p) not in {None, e}), files[0])
     content = next(read_blobs(repository, [entry.blob]))
     blob = git("hash-object", "-w", "--stdin", repository=repository, input=content + b"\n").decode().strip()
     scratch = cache.scratch("noop")

@@ -45,6 +45,8 @@ class SandboxFacts(Record):
     """Whether the agent had a PID namespace of its own, ended with the attempt."""
     no_new_privileges: bool
     """Whether the kernel refused new privileges (setuid programs)."""
+    system_calls_filtered: bool | None = None
+    """Whether a filter refused system calls that reach kernel keyrings or make namespaces; null: not known."""
     capabilities: str
     """The effective capability mask inside, hexadecimal."""
     mounts: tuple[str, ...]

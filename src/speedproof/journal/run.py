@@ -66,7 +66,9 @@ class RunManifest(Record):
     speedproof: str
     """Version of Speedproof."""
     suite: str
-    """Path or name of the suite as given."""
+    """Name of the suite."""
+    suite_file: str
+    """The suite's file, where it can be found again to evaluate the run."""
     suite_digest: str
     """Digest of the suite's content."""
     host: HostFacts

@@ -7,7 +7,7 @@ from rich.text import Text
 from speedproof.analysis import Detail, Row, detail, row
 from speedproof.errors import RecordError
 from speedproof.journal import AttemptStore, ItemPlan, RunStore
-from speedproof.report.text import interval, one_line, plural, seconds, times, tokens, usd, yes_no
+from speedproof.report.text import interval, model, one_line, plural, seconds, times, tokens, usd, yes_no
 from speedproof.report.verdict import ended, headline, where
 
 _STYLE = {"good": "bold green", "bad": "bold red", "warn": "bold yellow", "plain": "bold", "outside": "bold magenta"}
@@ -43,7 +43,7 @@ def _item(run: RunStore, store: AttemptStore) -> ItemPlan:
 
 def _happened(found: Row, opened: Detail) -> list[str]:
     who = f"{found.agent} {found.agent_version or ''}".strip()
-    playing = f"patch agent applying {found.control}" if found.control else f"{who} with {found.model or 'no model'}"
+    playing = f"patch agent applying {found.control}" if found.control else f"{who} with {model(found.model)}"
     lines = [f"{playing} on {found.task}, sample {found.sample}"]
     if found.calls is not None and found.control is None:
         cost = "" if found.cost_usd is None else f", {usd(found.cost_usd)}"

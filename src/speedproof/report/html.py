@@ -132,6 +132,7 @@ def _environment() -> Environment:
         "bounds",
         "count",
         "interval",
+        "model",
         "one_line",
         "percent",
         "plural",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from speedproof.analysis import Row, RunReport
-from speedproof.report.text import count, fenced, interval, markdown, percent, seconds, times, usd
+from speedproof.report.text import count, fenced, interval, markdown, model, percent, seconds, times, usd
 from speedproof.report.verdict import headline, short
 
 
@@ -79,7 +79,7 @@ def _attempts(title: str, rows: list[Row]) -> str:
                 markdown(short(row.name)),
                 markdown(row.task),
                 markdown(f"{row.agent} ({row.control})" if row.control else row.agent),
-                markdown(row.model or "–"),
+                markdown(model(row.model, "–")),
                 markdown(row.run or row.state),
                 row.patch or "?",
                 row.correctness or "–",
@@ -141,7 +141,7 @@ def _costs(report: RunReport) -> str:
         lines.append(
             [
                 line.by,
-                markdown(line.name),
+                markdown(model(line.name)),
                 str(len(line.attempts)),
                 count(line.calls),
                 *kinds,

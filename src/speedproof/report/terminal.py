@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speedproof.analysis import Row, RunReport
-from speedproof.report.text import interval, one_line, percent, plural, tokens, usd
+from speedproof.report.text import interval, model, one_line, percent, plural, tokens, usd
 from speedproof.report.verdict import headline, short
 
 TONES = {"good": "green", "bad": "red", "warn": "yellow", "plain": "", "outside": "magenta"}
@@ -85,7 +85,7 @@ def _attempts(title: str, rows: list[Row], *, wide: bool) -> RenderableType | No
         head = headline(row)
         agent = f"{row.agent} ({row.control})" if row.control else row.agent
         cells = [_cell(short(row.name), "dim"), _cell(row.task), _cell(agent)]
-        cells += [_cell(row.model or "–")] if wide else []
+        cells += [_cell(model(row.model, "–"))] if wide else []
         cells += [_cell(head.words, TONES[head.tone]), _speed(row)]
         fields = [row.run or row.state, row.patch, row.correctness]
         if wide:

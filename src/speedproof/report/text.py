@@ -129,3 +129,11 @@ def tokens(usage: Usage) -> str:
 def yes_no(value: bool | None) -> str:
     """yes, no, or unknown."""
     return "unknown" if value is None else "yes" if value else "no"
+
+
+def model(name: str | None, absent: str = "no model") -> str:
+    """A model's name; of a scripted one's path only the file's name."""
+    if name is None:
+        return absent
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{path.rsplit('/', 1)[-1]}" if colon and kind == "scripted" else name

@@ -56,6 +56,8 @@ class Started:
     env: dict[str, str]
     fds: tuple[int, ...]
     cwd: str = "/"
+    opened: tuple[int, ...] = ()
+    """Those of fds that were opened for this start alone: to be closed once the process runs, or cannot."""
 
 
 class Sandbox(Protocol):

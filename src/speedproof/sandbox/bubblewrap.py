@@ -17,6 +17,7 @@ from speedproof.errors import SandboxError
 from speedproof.journal import SandboxFacts
 from speedproof.sandbox.box import HOME, MODEL_PORT, Box, Mount, Sandbox, Started
 from speedproof.sandbox.facts import PROBE, facts_from_probe
+from speedproof.sandbox.seccomp import open_filter
 
 SANDBOX_UID = 63999
 """User and group inside; on the host too when started by root. Belongs to nobody on Debian and Ubuntu."""
@@ -108,11 +109,14 @@ class Bubblewrap(Sandbox):
             mounts += ["--perms", "1777", "--tmpfs", directory]
         for mount in box.mounts:
             mounts += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
-        argv += [*_parents(mounts), *mounts]
+        if box.listen is not None:
+            mounts += ["--ro-bind", str(_LAUNCH), _LAUNCH_INSIDE]
+        argv += [*_parents(mounts), *mounts, "--remount-ro", "/dev", "--remount-ro", "/"]
         for name, value in box.env.items():
             argv += ["--setenv", name, value]
-        if box.listen is not None:
-            argv += ["--ro-bind", str(_LAUNCH), _LAUNCH_INSIDE]
+        calls = open_filter()
+        if calls is not None:
+            argv += ["--seccomp", str(calls)]
         argv += ["--chdir", box.cwd, "--"]
         if self._root:
             argv += ["setpriv", "--reuid", str(SANDBOX_UID), "--regid", str(SANDBOX_UID), "--clear-groups"]
@@ -122,16 +126,28 @@ class Bubblewrap(Sandbox):
         if box.listen is not None:
             python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
             argv += [str(python), "-I", "-S", _LAUNCH_INSIDE, str(box.listen), str(MODEL_PORT)]
-        fds = tuple(fd for fd in (*box.keep_fds, box.listen, info_fd) if fd is not None)
+        fds = tuple(fd for fd in (*box.keep_fds, box.listen, info_fd, calls) if fd is not None)
         # bubblewrap itself needs only PATH; --clearenv keeps it from the inside
-        return Started([*argv, *box.argv], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, fds)
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        return Started([*argv, *box.argv], path, fds, opened=() if calls is None else (calls,))
 
     def probe(self) -> SandboxFacts:
         box = Box(argv=("/bin/sh", "-c", PROBE), cwd="/", env={"PATH": "/usr/bin:/bin"})
         started = self.start(box)
-        answer = subprocess.run(
-            started.argv, env=started.env, capture_output=True, text=True, check=False, timeout=60, cwd=started.cwd
-        )
+        try:
+            answer = subprocess.run(
+                started.argv,
+                env=started.env,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+                cwd=started.cwd,
+                pass_fds=started.fds,
+            )
+        finally:
+            for descriptor in started.opened:
+                os.close(descriptor)
         if answer.returncode:
             words = answer.stderr.strip() or f"exit code {answer.returncode}"
             hint = "speedproof doctor"
@@ -144,6 +160,8 @@ class Bubblewrap(Sandbox):
         facts = facts_from_probe(answer.stdout, kind="bubblewrap", version=self.version, host_uid=self.uid)
         if not (facts.own_pids and facts.network == "none" and facts.no_new_privileges):
             raise SandboxError(f"the sandbox does not hold: {facts.model_dump()}", hint="speedproof doctor")
+        if started.opened and not facts.system_calls_filtered:
+            raise SandboxError("the filter of system calls is not in force", hint="speedproof doctor")
         if int(facts.capabilities, 16):
             raise SandboxError(f"capabilities are left inside: {facts.capabilities}", hint="speedproof doctor")
         return facts
@@ -168,7 +186,7 @@ def _system_mounts() -> list[str]:
             argv += ["--ro-bind", name, name]
     # Packages of the system's own Python are no part of any task, and may hold a later release of its code.
     for packages in sorted(Path("/usr/lib").glob("python3*/*-packages")):
-        argv += ["--tmpfs", str(packages)]
+        argv += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
     for file in sorted(_ETC.iterdir()):
         argv += ["--ro-bind", str(file), f"/etc/{file.name}"]
     return [*argv, "--proc", "/proc", "--dev", "/dev"]
@@ -190,5 +208,5 @@ def _interpreter_mounts(prefix: Path) -> list[str]:
     for library in sorted(prefix.glob("lib/python*")):
         for packages in ("site-packages", "dist-packages", "ensurepip/_bundled"):
             if (library / packages).is_dir():
-                argv += ["--tmpfs", str(library / packages)]
+                argv += ["--tmpfs", str(library / packages), "--remount-ro", str(library / packages)]
     return argv

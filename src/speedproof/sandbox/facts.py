@@ -8,7 +8,7 @@ from speedproof.errors import SandboxError
 from speedproof.journal import SandboxFacts
 
 PROBE = """
-grep -E '^(Uid|CapEff|NoNewPrivs):' /proc/self/status
+grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' /proc/self/status
 echo "ns_pid: $(readlink /proc/self/ns/pid)"
 echo "ns_net: $(readlink /proc/self/ns/net)"
 sed -n '3,$p' /proc/net/dev | cut -d: -f1 | sed 's/^ */if: /'
@@ -35,6 +35,7 @@ def facts_from_probe(
             network="none" if own_network and only_loopback else "host",
             own_pids=fields["ns_pid"][0] != str(Path("/proc/self/ns/pid").readlink()),
             no_new_privileges=fields["NoNewPrivs"][0] == "1",
+            system_calls_filtered=fields["Seccomp"][0] == "2",
             capabilities=fields["CapEff"][0],
             mounts=tuple(fields.get("mount", [])),
         )
@@ -52,6 +53,7 @@ def no_sandbox_facts() -> SandboxFacts:
         network="host",
         own_pids=False,
         no_new_privileges=status["NoNewPrivs"].strip() == "1",
+        system_calls_filtered=status["Seccomp"].strip() == "2",
         capabilities=status["CapEff"].strip(),
         mounts=(),
     )

@@ -65,7 +65,8 @@ class Confined:
             os.close(told)
             raise SandboxError(f"cannot start {started.argv[0]}: {error.strerror}", hint="speedproof doctor") from error
         finally:
-            os.close(tell)
+            for descriptor in (tell, *started.opened):
+                os.close(descriptor)
         with os.fdopen(told) as answer:
             text = answer.read() if self._namespaced else ""
         self._inner: int | None = json.loads(text)["child-pid"] if text else None

@@ -146,7 +146,8 @@ def _archives(root: Root) -> Iterator[Path]:
     if root.path.is_dir():
         for folder, names, files in os.walk(root.path):
             names[:] = [n for n in names if n not in root.masked]
-            yield from (Path(folder) / f for f in files if Path(f).suffix in _ARCHIVES)
+            found = (Path(folder) / f for f in files if Path(f).suffix in _ARCHIVES)
+            yield from (f for f in found if f.is_file())
 
 
 def _scan_archive(answer: Answer, archive: Path) -> Iterator[Leak]:
@@ -175,7 +176,11 @@ def _grep(patterns: Sequence[str], path: Path, mode: str, masked: Sequence[str])
     return done.stdout.decode(errors="surrogateescape").splitlines()
 
 
-def interpreter_root(prefix: Path) -> Root:
-    """The root of a Python interpreter as sandboxes mount it: without the packages installed beside it."""
-    version = f"{prefix.stat().st_mtime_ns}-{sys.platform}"
-    return Root(prefix, version, ("site-packages", "dist-packages", "_bundled"))
+def interpreter_roots(prefixes: Iterable[Path]) -> list[Root]:
+    """The roots of Python interpreters as sandboxes mount them: without the packages installed beside them.
+
+    The system's own Python is not among them: it is part of the system's files, which every sandbox shows.
+    """
+    hidden = ("site-packages", "dist-packages", "_bundled")
+    own = [p for p in prefixes if p != Path("/usr")]
+    return [Root(p, f"{p.stat().st_mtime_ns}-{sys.platform}", hidden) for p in own]

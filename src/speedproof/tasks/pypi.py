@@ -1,7 +1,6 @@
 """Two source distributions from the package index, made into a repository of two commits."""
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from speedproof.tasks.models import PypiPair, PypiRelease, PypiSource
 from speedproof.tasks.sdist import Entry, read_sdist
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.git import git
-from speedproof.workspace.index import index_url
+from speedproof.workspace.index import certificates, index_url
 
 BASE_REF = "refs/speedproof/base"
 EXPERT_REF = "refs/speedproof/expert"
@@ -88,7 +87,7 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
         index = index_url()
         try:
             with PyPISimple(index) as client:
-                client.s.verify = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or True
+                client.s.verify = certificates()
                 found = _choose(client.get_project_page(name, timeout=60), package, release)
                 file = folder / Path(found.filename).name
                 client.download_package(found, file, timeout=60, verify=bool(found.digests))

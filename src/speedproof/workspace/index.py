@@ -4,10 +4,12 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 _UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+_SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def index_url() -> str:
@@ -25,8 +27,20 @@ def index_url() -> str:
     return PYPI_SIMPLE_ENDPOINT
 
 
+def certificates() -> str | bool:
+    """The certificate authorities to trust: the variables pip and requests read, else the system's, else requests' own.
+
+    The system's come before requests' own because a machine behind a proxy has its authority there.
+    """
+    for variable in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        if value := os.environ.get(variable):
+            return value
+    return str(_SYSTEM) if _SYSTEM.is_file() else True
+
+
 def uv_variables() -> dict[str, str]:
-    """What uv must be told of pip's settings; empty where uv has its own, or there is nothing to tell."""
+    """What uv must be told: to trust the system's authorities, and of pip's index where it has none of its own."""
+    told = {"UV_SYSTEM_CERTS": "true"}
     if any(os.environ.get(variable) for variable in _UV) or index_url() == PYPI_SIMPLE_ENDPOINT:
-        return {}
-    return {"UV_DEFAULT_INDEX": index_url()}
+        return told
+    return {**told, "UV_DEFAULT_INDEX": index_url()}

@@ -2,14 +2,15 @@
 
 The tree is hostile. Its repository, configuration, attributes, hooks and ignore files are never read: files are
 walked by us, compared with the stamps taken before the start, and what changed is written into a repository of
-ours with git fast-import. Only then does git make the diff.
+ours as plain bytes. Only then does git make the diff.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -38,6 +39,9 @@ EXCLUDES = (
 """New paths that are never part of a patch, beside those that the base commit itself ignores."""
 MAX_FILE = 64 << 20
 """Bytes; a larger new or changed file is refused: no source file is that large, and diffs of it help nobody."""
+MAX_CHANGED = 128 << 20
+"""Bytes of all new and changed files together; what comes beyond is refused."""
+_FILES = {"100644", "100755"}
 _NAMED = 100
 
 
@@ -61,10 +65,28 @@ class Extracted:
 
 @dataclass
 class _Walk:
-    files: dict[bytes, tuple[str, bytes | None]]
-    """Path → mode and content; null content: unchanged since the start."""
-    left_out: list[bytes]
-    refused: list[bytes]
+    """What stands in the workspace, in git's terms."""
+
+    workspace: Workspace
+    entries: dict[bytes, Entry]
+    ignored: Callable[[bytes], bool]
+    found: dict[bytes, Entry] = field(default_factory=dict)
+    """The paths that a commit of the workspace would hold."""
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """Blobs that the base does not hold under the same path."""
+    size: int = 0
+    """Bytes of these."""
+    left_out: list[bytes] = field(default_factory=list)
+    refused: list[bytes] = field(default_factory=list)
+
+    def keep(self, path: bytes) -> None:
+        """What cannot be read or held counts as unchanged, and is named."""
+        self.refused.append(path)
+        if not path.endswith(b"/"):
+            kept = [path] if path in self.entries else []
+        else:
+            kept = [known for known in self.entries if path == b"/" or known.startswith(path)]
+        self.found |= {known: self.entries[known] for known in kept}
 
 
 def extract_patch(workspace: Workspace, repository: Path, own: Path) -> Extracted:
@@ -73,13 +95,14 @@ def extract_patch(workspace: Workspace, repository: Path, own: Path) -> Extracte
     The base's objects are borrowed from `repository`. Raises GitError when git fails.
     """
     entries = list_tree(repository, workspace.base.tree)
-    walk = _walk(workspace, entries, _ignored_by(repository, entries))
+    walk = _Walk(workspace, entries, _ignored_by(repository, entries))
+    _walk(walk)
     borrow(repository, own)
-    commit = _import(walk, entries, workspace.base.commit, own)
+    tree = _write(walk, own)
     return Extracted(
-        diff=diff_trees(own, workspace.base.commit, commit),
-        tree=git("rev-parse", f"{commit}^{{tree}}", repository=own).decode().strip(),
-        **_numbers(own, workspace.base.commit, commit),  # type: ignore[arg-type]
+        diff=diff_trees(own, workspace.base.tree, tree),
+        tree=tree,
+        **_numbers(own, workspace.base.tree, tree),  # type: ignore[arg-type]
         left_out=tuple(p.decode(errors="replace") for p in sorted(walk.left_out)[:_NAMED]),
         left_out_count=len(walk.left_out),
         refused=tuple(p.decode(errors="replace") for p in sorted(walk.refused)[:_NAMED]),
@@ -119,81 +142,106 @@ def apply_patch(repository: Path, tree: str, patch: bytes, index: Path) -> str:
 def _ignored_by(repository: Path, entries: dict[bytes, Entry]) -> Callable[[bytes], bool]:
     """Whether a new path is ignored by our excludes or by the base commit's own ignore files."""
     own = GitIgnoreSpec.from_lines(EXCLUDES)
-    ignores = [(p, e) for p, e in entries.items() if p.split(b"/")[-1] == b".gitignore" and e.mode != SYMLINK]
+    ignores = [(p, e) for p, e in entries.items() if p.split(b"/")[-1] == b".gitignore" and e.mode in _FILES]
     contents = read_blobs(repository, [e.blob for _, e in ignores])
     specs = [
-        (os.fsdecode(path[: -len(b".gitignore")]), GitIgnoreSpec.from_lines(text.decode(errors="replace").splitlines()))
+        (os.fsdecode(path[: -len(b".gitignore")]), _spec(text))
         for (path, _), text in zip(ignores, contents, strict=True)
     ]
+    specs.sort(key=lambda found: -found[0].count("/"))  # the innermost that says anything decides
 
     def ignored(path: bytes) -> bool:
         text = os.fsdecode(path)
-        return own.match_file(text) or any(
-            text.startswith(folder) and spec.match_file(text[len(folder) :]) for folder, spec in specs
-        )
+        if own.match_file(text):
+            return True
+        said = (spec.check_file(text[len(folder) :]).include for folder, spec in specs if text.startswith(folder))
+        return next((answer for answer in said if answer is not None), False)
 
     return ignored
 
 
-def _walk(workspace: Workspace, entries: dict[bytes, Entry], ignored: Callable[[bytes], bool]) -> _Walk:
-    walk = _Walk({}, [], [])
-    top = os.fsencode(workspace.path)
-    links = {path for path, entry in entries.items() if entry.mode == GITLINK}
+def _spec(text: bytes) -> GitIgnoreSpec:
+    lines: list[str] = []
+    for line in text.decode(errors="replace").splitlines():
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError:
+            continue  # git, too, takes a broken pattern for one that matches nothing
+        lines.append(line)
+    return GitIgnoreSpec.from_lines(lines)
+
+
+def _walk(walk: _Walk) -> None:
+    top = os.fsencode(walk.workspace.path)
+    links = {path for path, entry in walk.entries.items() if entry.mode == GITLINK}
+    folders = {b"/".join(parts[:i]) for parts in (p.split(b"/") for p in walk.entries) for i in range(1, len(parts))}
     pending = [b""]
     while pending:
         folder = pending.pop()
         try:
+            _make_ours(top + b"/" + folder, stat.S_IRWXU)
             scanned = list(os.scandir(top + b"/" + folder))
         except OSError:
-            walk.refused.append(folder + b"/")
+            walk.keep(folder + b"/")
             continue
         for found in scanned:
             path = folder + b"/" + found.name if folder else found.name
-            if path == b".git" or path in links:
+            if path == b".git":
                 continue
-            if found.name.lower() in {b".git", b"git~1"}:
+            if path in links:
+                walk.found[path] = walk.entries[path]  # a submodule's files are no part of this repository
+            elif found.name.lower() == b".git":
                 walk.refused.append(path)
             elif found.is_dir(follow_symlinks=False):
-                if path + b"/" not in entries and ignored(path + b"/"):
-                    pending_known = any(known.startswith(path + b"/") for known in entries)
-                    if not pending_known:
-                        walk.left_out.append(path + b"/")
-                        continue
-                pending.append(path)
+                if path not in folders and walk.ignored(path + b"/"):
+                    walk.left_out.append(path + b"/")
+                else:
+                    pending.append(path)
             else:
-                _take(walk, workspace, entries, ignored, path, top)
-    return walk
+                _take(walk, path, top + b"/" + path)
+    for path in links:
+        walk.found.setdefault(path, walk.entries[path])
 
 
-def _take(
-    walk: _Walk,
-    workspace: Workspace,
-    entries: dict[bytes, Entry],
-    ignored: Callable[[bytes], bool],
-    path: bytes,
-    top: bytes,
-) -> None:
-    full = top + b"/" + path
+def _take(walk: _Walk, path: bytes, full: bytes) -> None:
+    known = walk.entries.get(path)
     try:
         info = os.lstat(full)
         stamp = (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode)
-        known = entries.get(path)
-        if known is not None and workspace.before.get(path) == stamp:
-            walk.files[path] = (known.mode, None)
-        elif known is None and ignored(path):
+        if known is not None and walk.workspace.before.get(path) == stamp:
+            walk.found[path] = known
+            return
+        if known is None and walk.ignored(path):
             walk.left_out.append(path)
-        elif stat.S_ISLNK(info.st_mode):
-            walk.files[path] = (SYMLINK, os.readlink(full))  # noqa: PTH115
+            return
+        if stat.S_ISLNK(info.st_mode):
+            mode, content = SYMLINK, os.readlink(full)  # noqa: PTH115 - paths are bytes
         elif stat.S_ISREG(info.st_mode) and info.st_size <= MAX_FILE:
-            walk.files[path] = ("100755" if info.st_mode & stat.S_IXUSR else "100644", _read(full))
+            _make_ours(full, stat.S_IRUSR)
+            mode, content = "100755" if info.st_mode & stat.S_IXUSR else "100644", _read(full)
         else:
-            walk.refused.append(path)
-            if known is not None:  # a base file replaced by what git cannot hold counts as unchanged
-                walk.files[path] = (known.mode, None)
+            walk.keep(path)
+            return
     except OSError as error:
-        if error.errno not in {errno.ENAMETOOLONG, errno.EACCES, errno.ELOOP, errno.ENOENT}:
+        if error.errno not in {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOENT}:
             raise
-        walk.refused.append(path)
+        walk.keep(path)
+        return
+    entry = Entry(mode, hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
+    if known is None or known.blob != entry.blob:
+        if walk.size + len(content) > MAX_CHANGED:
+            walk.keep(path)
+            return
+        walk.size += len(content)
+        walk.contents[entry.blob] = content
+    walk.found[path] = entry
+
+
+def _make_ours(path: bytes, needed: int) -> None:
+    """Give ourselves back the rights to what is ours; no link is followed, and nobody else is at work here."""
+    info = os.lstat(path)
+    if info.st_uid == os.geteuid() and info.st_mode & needed != needed:
+        os.chmod(path, stat.S_IMODE(info.st_mode) | needed)  # noqa: PTH101 - paths are bytes
 
 
 def _read(path: bytes) -> bytes:
@@ -202,27 +250,21 @@ def _read(path: bytes) -> bytes:
         return file.read(MAX_FILE)
 
 
-def _import(walk: _Walk, entries: dict[bytes, Entry], base: str, own: Path) -> str:
-    """Write the walked tree as a child of `base`; returns the commit."""
-    stream = [b"commit refs/heads/attempt\ncommitter attempt <attempt@localhost> 946684800 +0000\ndata 0\n"]
-    stream.append(f"from {base}\n".encode())
-    stream += [
-        b"D " + _quoted(path) + b"\n"
-        for path, entry in entries.items()
-        if path not in walk.files and entry.mode != GITLINK
-    ]
-    for path, (mode, content) in walk.files.items():
-        if content is not None:
-            stream.append(b"M %s inline %s\ndata %d\n" % (mode.encode(), _quoted(path), len(content)))
-            stream += [content, b"\n"]
-    stream.append(b"done\n")
-    git("fast-import", "--quiet", "--done", repository=own, input=b"".join(stream))
-    return git("rev-parse", "refs/heads/attempt", repository=own).decode().strip()
-
-
-def _quoted(path: bytes) -> bytes:
-    escaped = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return b'"' + escaped + b'"'
+def _write(walk: _Walk, own: Path) -> str:
+    """Write what was found to `own`; returns the tree. What git's index does not take counts as unchanged."""
+    blobs = [b"blob\ndata %d\n%s\n" % (len(content), content) for content in walk.contents.values()]
+    git("fast-import", "--quiet", "--done", repository=own, input=b"".join(blobs) + b"done\n")
+    gone = Entry("0", "0" * 40)
+    changed = {p: gone for p in walk.entries if p not in walk.found}  # first: a file may give way to a folder
+    changed |= {p: e for p, e in walk.found.items() if walk.entries.get(p) != e}
+    lines = [b"%s %s\t%s\0" % (e.mode.encode(), e.blob.encode(), path) for path, e in changed.items()]
+    env = {"GIT_INDEX_FILE": str(own / "attempt.index")}
+    git("read-tree", walk.workspace.base.tree, repository=own, env=env)
+    git("update-index", "-z", "--index-info", repository=own, env=env, input=b"".join(lines))
+    tree = git("write-tree", repository=own, env=env).decode().strip()
+    taken = list_tree(own, tree)
+    walk.refused += [path for path in changed if taken.get(path) != walk.found.get(path)]
+    return tree
 
 
 def _numbers(repository: Path, before: str, after: str) -> dict[str, object]:
