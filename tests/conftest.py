@@ -2,12 +2,12 @@
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from small_project import Project, make_project
 from speedproof.workspace.cache import Cache
+from speedproof.workspace.mounts import mounts_below
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
     root = tmp_path_factory.mktemp("cache")
     yield Cache(root)
     assert mounts_below(root) == []
-    assert not list((root / "work").glob("*"))
+    assert not list((root / "work").glob("*/*"))
     subprocess.run(["rm", "-rf", str(root)], check=True)
 
 
@@ -24,9 +24,3 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small project; its files stay as they are."""
     return make_project(tmp_path_factory.mktemp("project") / "tools")
-
-
-def mounts_below(folder: Path) -> list[str]:
-    """Mount points under `folder` in our namespace."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    return [point for point in points if point.startswith(f"{folder}/")]

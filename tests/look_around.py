@@ -2,6 +2,7 @@
 
 Patterns to look for come on the command line, encoded, so that nobody finds them in this process or in this file.
 """
+# ruff: noqa: PTH, SIM115 - the plainest calls, and errors as the kernel gives them
 
 import ctypes
 import json
@@ -133,8 +134,14 @@ def powers():
         ],
         "nodes": refused(os.mknod, "/tmp/disk", 0o600 | stat.S_IFBLK, os.makedev(254, 0)),
         "terminal": refused(os.open, "/dev/tty", os.O_RDWR),
-        "descriptors": {n: os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")},
-        "kernel": {p: refused(open, p, "w") for p in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/1/mem")},
+        "descriptors": {
+            n: os.readlink(f"/proc/self/fd/{n}")
+            for n in os.listdir("/proc/self/fd")
+            if os.path.exists(f"/proc/self/fd/{n}")
+        },
+        "kernel": {
+            p: refused(open, p, "w") for p in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/1/mem")
+        },
         "first": refused(open, "/proc/1/environ"),
         "devices": sorted(os.listdir("/dev")),
         "hostname": socket.gethostname(),
@@ -145,12 +152,17 @@ def files():
     patterns = "".join(f"{p}\n" for p in ASKED["patterns"] + ASKED["planted"])
     return {
         "top": sorted(os.listdir("/")),
-        "found": shell("LC_ALL=C grep -rlsaF -D skip --exclude-dir=proc -f - / 2>/dev/null", stdin=patterns).splitlines(),
-        "named": [p for p in shell("find / -path /proc -prune -o -print 2>/dev/null").splitlines() if any(a in p for a in ASKED["patterns"])],
+        "found": shell(
+            "LC_ALL=C grep -rlsaF -D skip --exclude-dir=proc -f - / 2>/dev/null", stdin=patterns
+        ).splitlines(),
+        "named": [
+            p
+            for p in shell("find / -path /proc -prune -o -print 2>/dev/null").splitlines()
+            if any(a in p for a in ASKED["patterns"])
+        ],
         "readable": [p for p in ASKED["paths"] if refused(open, p, "rb") is None or refused(os.listdir, p) is None],
-        "processes": {
-            n: open(f"/proc/{n}/cmdline").read().replace("\0", " ") for n in os.listdir("/proc") if n.isdigit()
-        },
+        "processes": {n: open(f"/proc/{n}/cmdline").read().split("\0") for n in os.listdir("/proc") if n.isdigit()},
+        "beside": [p for p in ASKED["interpreter"] if len(os.listdir(p)) > 1],
         "environments": "".join(
             open(f"/proc/{n}/environ", errors="replace").read()
             for n in os.listdir("/proc")

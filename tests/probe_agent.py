@@ -26,7 +26,9 @@ PYTHON = f"{sys.base_prefix}/bin/python{sys.version_info.major}.{sys.version_inf
 
 BASE = {
     "pkg/__init__.py": "",
-    "pkg/slow.py": "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result\n",
+    "pkg/slow.py": (
+        "def total(numbers):\n    result = 0\n    for number in numbers:\n        result += number\n    return result\n"
+    ),
     "README.md": "A package.\n",
 }
 EXPERT = {
@@ -82,7 +84,9 @@ def write_files(folder: Path, files: dict[str, str]) -> None:
         file.write_text(text)
 
 
-def prepare(source: Source, cache: Cache, limits: Limits | None = None, instructions: str = "Make it fast.") -> PreparedTask:
+def prepare(
+    source: Source, cache: Cache, limits: Limits | None = None, instructions: str = "Make it fast."
+) -> PreparedTask:
     """The task of a source, without environment, workloads or tests."""
     task = Task(
         name="probe",
@@ -114,7 +118,9 @@ class ProbeAgent:
 
     def launch(self, context: LaunchContext) -> Launch:
         if self.python:
-            return Launch(argv=(PYTHON, "-I", f"{context.home}/probe.py"), env=self.env, files={"probe.py": self.python})
+            return Launch(
+                argv=(PYTHON, "-I", f"{context.home}/probe.py"), env=self.env, files={"probe.py": self.python}
+            )
         return Launch(argv=("/bin/sh", "-c", self.command), env=self.env)
 
     def outcome(self, left: Left) -> AgentOutcome | None:

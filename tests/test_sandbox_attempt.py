@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from probe_agent import Attempted, ProbeAgent, Source, attempt, make_source, prepare, write_files
+from probe_agent import PYTHON, Attempted, ProbeAgent, Source, attempt, make_source, prepare, write_files
 from speedproof.sandbox import Bubblewrap, Mount
 from speedproof.sandbox.bubblewrap import SANDBOX_UID
 from speedproof.workspace.cache import Cache
@@ -55,7 +56,7 @@ def seen(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Iterator[See
     shutil.copy(shutil.which("id") or "/usr/bin/id", tools / "id")
     (tools / "id").chmod(0o4755)
     paths = [home / ".ssh/id_ed25519", home, other / "tree/workspace/solution.py", cache.root, folder / "state"]
-    paths += [Path(p) for p in ("/etc/shadow", "/etc/hostname", "/root", "/sys", "/var", "/run", "/boot", "/home/agent/..")]
+    paths += [Path(p) for p in ("/etc/shadow", "/etc/hostname", "/sys", "/var", "/run", "/boot")]
     with ExitStack() as stack:
         monkeypatch = stack.enter_context(pytest.MonkeyPatch.context())
         monkeypatch.setenv("OPENAI_API_KEY", SECRET)
@@ -70,7 +71,8 @@ def seen(cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Iterator[See
             "patterns": source.secrets,
             "planted": [SECRET, PLANTED],
             "expert": source.expert,
-            "paths": [str(p) for p in paths[:-1]],
+            "paths": [str(p) for p in paths],
+            "interpreter": [str(p) for p in Path(sys.base_prefix).parents if p != Path("/")],
             "setuid": ["/opt/tools/id"],
             "tcp": [("127.0.0.1", servers[0].getsockname()[1]), (_own_address(), servers[1].getsockname()[1])],
             "abstract": f"\0speedproof-{os.getpid()}",
@@ -158,9 +160,22 @@ def test_only_the_gateways_port_answers(seen: Seen) -> None:
 def test_no_file_outside_the_allow_list_can_be_read(seen: Seen) -> None:
     files = seen["files"]
     assert files["readable"] == []
-    assert set(files["top"]) <= {"bin", "dev", "etc", "home", "lib", "lib32", "lib64", "opt", "proc", "sbin", "tmp", "usr", "workspace"} | {
-        Path(os.path.realpath(os.sys.base_prefix)).parts[1]  # type: ignore[attr-defined]
-    }
+    assert files["beside"] == [], "of the folders above the interpreter nothing else is shown"
+    assert set(files["top"]) <= {
+        "bin",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib32",
+        "lib64",
+        "opt",
+        "proc",
+        "sbin",
+        "tmp",
+        "usr",
+        "workspace",
+    } | {Path(sys.base_prefix).parts[1]}
     assert files["packages"].strip() in {"", "/usr/lib/python3/dist-packages:"}
 
 
@@ -178,7 +193,7 @@ def test_no_secret_of_the_starters_environment_is_inside(seen: Seen) -> None:
 def test_other_processes_cannot_be_seen(seen: Seen) -> None:
     processes = seen["files"]["processes"]
     assert len(processes) <= 3, processes
-    assert not any("pytest" in command for command in processes.values())
+    assert {Path(command[0]).name for command in processes.values()} <= {"bwrap", Path(PYTHON).name}
     if os.geteuid() == 0:
         assert seen["powers"]["first"] == "PermissionError"
 
@@ -224,7 +239,7 @@ def test_what_was_enforced_is_in_the_record(seen: Seen) -> None:
     assert facts.kind == "bubblewrap" and facts.version
     assert facts.host_uid == (SANDBOX_UID if os.geteuid() == 0 else os.geteuid())
     assert facts.network == "none" and facts.own_pids and facts.no_new_privileges
-    assert facts.system_calls_filtered is (True if os.uname().machine in {"x86_64", "aarch64"} else False)
+    assert facts.system_calls_filtered is (os.uname().machine in {"x86_64", "aarch64"})
     assert int(facts.capabilities, 16) == 0
     assert {"/ ro", "/tmp rw", "/workspace rw", "/home/agent rw", "/opt/tools ro"} <= set(facts.mounts)
     assert seen.attempted.facts.patch is not None and seen.attempted.facts.patch.size == 0

@@ -1,6 +1,8 @@
 """The application: commands put together, errors turned into messages and exit codes."""
 
+import errno
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -9,6 +11,11 @@ from rich.markup import escape
 from speedproof import __version__
 from speedproof.cli import demo, doctor, evaluate, explain, plan, report, run, schema, suite
 from speedproof.errors import SpeedproofError
+from speedproof.report.text import clean
+from speedproof.workspace.mounts import keep_mounts_to_ourselves
+
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENOMEM}
+"""What the machine refuses is no bug of ours, wherever it refuses it."""
 
 app = typer.Typer(
     name="speedproof",
@@ -39,13 +46,22 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line; errors a user can act on end with exit code 2 and no traceback."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    keep_mounts_to_ourselves()
     try:
         app()
     except SpeedproofError as error:
-        console.print(f"[bold red]error[/]: {escape(str(error))}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("interrupted: every record is whole; `speedproof report` shows what there is")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(141)  # the reader of our output left, as `head` does
+        _refuse(console, str(error))
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        _refuse(console, f"{where}{error.strerror}\n  next: free space, or mend the permissions; then start again")
+    except SystemExit as ended:
+        if ended.code == 130:  # typer's own answer to Ctrl-C
+            console.print("interrupted: every record is whole; `speedproof report` shows what there is")
+        raise
+
+
+def _refuse(console: Console, what: str) -> NoReturn:
+    console.print(f"[bold red]error[/]: {escape(clean(what))}")
+    sys.exit(2)

@@ -1,5 +1,6 @@
 """The cache: all in it can be rebuilt. Entries are made beside and renamed in, so a kill leaves none half-made."""
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -9,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from speedproof.errors import RecordError
+from speedproof.workspace.mounts import unmount_below
+from speedproof.workspace.tree import remove
+
+_FOLDERS: dict[Path, Path] = {}
+"""This process's folder for work in progress, by cache."""
 
 Progress = Callable[[str], None]
 """Told in one line what long work is doing."""
@@ -71,10 +77,37 @@ class Cache:
             os.close(descriptor)
 
     def scratch(self, prefix: str) -> Path:
-        """A new empty folder for work in progress; who asks for it removes it."""
-        folder = self.root / "work"
+        """A new empty folder for work in progress; who asks for it removes it.
+
+        What a killed process left is swept away by the next one. Raises RecordError when the disk refuses.
+        """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            with self.lock("work", "sweep"):
+                folder = _FOLDERS.get(self.root) or self._own_folder()
             return Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=folder))
         except OSError as error:
-            raise RecordError(f"cannot write the cache: {error.strerror}", file=folder) from error
+            raise RecordError(
+                f"cannot write the cache: {error.strerror}", file=self.root, hint="free disk space"
+            ) from error
+
+    def _own_folder(self) -> Path:
+        """This process's folder below work/, locked for as long as it lives; folders nobody holds are removed."""
+        for left in (self.root / "work").glob("*/"):
+            try:
+                descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue  # its process ended just now, and took it along
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                unmount_below(left)
+                remove(left)
+            except BlockingIOError:
+                continue  # its process lives
+            finally:
+                os.close(descriptor)
+        folder = Path(tempfile.mkdtemp(dir=self.root / "work"))
+        held = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        _FOLDERS[self.root] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
