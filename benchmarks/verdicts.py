@@ -77,7 +77,7 @@ def main() -> None:
     """Repeat the rounds and print how often each verdict fell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--max-blocks", type=int, default=18)
+    parser.add_argument("--max-blocks", type=int)
     parser.add_argument("--suite", type=Path, action="append")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -51,10 +51,22 @@ def test_an_attempt_without_a_patch_is_known_to_be_unproven_without_an_evaluatio
     assert (row.patch, row.correctness, row.speed, row.proven, row.claims_only) == ("empty", None, None, False, True)
 
 
-def test_a_cut_off_attempt_keeps_what_is_known_and_nulls_the_rest(found: list[Row]) -> None:
+def test_a_cut_off_attempt_is_crashed_and_keeps_what_its_calls_say(found: list[Row]) -> None:
     row = pick(found, "tomli-loads", "mini-swe-agent", sample=2)
     assert (row.state, row.launched, row.calls) == ("open", True, 3)
-    assert (row.run, row.proven, row.cost_usd, row.usage.total) == (None, None, None, None)
+    assert (row.run, row.patch, row.proven, row.usage_unknown_calls) == ("crashed", "missing", False, 1)
+    assert row.cost_usd is not None and row.usage.total is not None
+    assert row.diagnosis is not None and row.diagnosis.failure == "infrastructure/interrupted"
+
+
+def test_an_attempt_under_way_has_no_status_yet(tmp_path: Path) -> None:
+    run = one(tmp_path, CRASHED)
+    lock = run.lock()
+    try:
+        assert [(r.state, r.run, r.proven, r.diagnosis) for r in rows(run)] == [("open", None, None, None)]
+    finally:
+        run.unlock(lock)
+    assert [r.run for r in rows(run)] == ["crashed"]
 
 
 def test_an_unlaunched_attempt_is_known_not_to_be_launched(found: list[Row]) -> None:

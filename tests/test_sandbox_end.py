@@ -75,7 +75,7 @@ class TestProcessesLeftBehind:
     def test_are_gone_when_the_agent_was_stopped(
         self, start: str, argument: str, source: Source, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("speedproof.execution.attempt.GRACE_S", 0.2)
+        monkeypatch.setattr("speedproof.execution.launched.GRACE_S", 0.2)
         command = "trap '' TERM; " + start.format(n=argument) + f" sleep {argument}; sleep {argument}"
         prepared = prepare(source, cache, Limits(wall_s=0.5))
         done = attempt(ProbeAgent(command), prepared, Bubblewrap(), tmp_path)
@@ -244,7 +244,7 @@ class TestWhatTheAgentLeaves:
     def test_a_home_full_of_traps_is_removed(self, source: Source, cache: Cache, tmp_path: Path) -> None:
         command = (
             "cd $HOME; mkfifo a; ln -s / root; mkdir -p b/c; touch b/c/d; chmod 000 b/c b; "
-            "i=0; while [ $i -lt 300 ]; do mkdir deep-deep-deep-deep-deep; cd deep-deep-deep-deep-deep; i=$((i+1)); done"
+            "i=0; while [ $i -lt 300 ]; do mkdir deep-deep-deep-deep; cd deep-deep-deep-deep; i=$((i+1)); done"
         )
         done = attempt(ProbeAgent(command), prepare(source, cache), Bubblewrap(), tmp_path)
         assert done.facts.state == "sealed" and done.facts.error is None

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from speedproof.analysis.interval import Interval, interval
+from speedproof.diagnosis import derive
 from speedproof.errors import RecordError
 from speedproof.journal import (
     Attempt,
@@ -37,7 +38,7 @@ class Row(Record):
     folder: str | None
     """The attempt's folder, relative to the run's; null when there is none."""
     state: Literal["sealed", "open", "not_started", "damaged"]
-    """open: still running, or cut off; not_started: an item without an attempt; damaged: attempt.json is unreadable."""
+    """open: under way, or crashed; not_started: an item without an attempt; damaged: attempt.json is unreadable."""
     error: str | None = None
     """What could not be read, and where; null when everything could."""
     task: str
@@ -194,10 +195,16 @@ def attempted(read: Callable[[], T], errors: list[str]) -> T | None:
 
 
 def newest_status(store: AttemptStore) -> Status | None:
-    """The status derived last, by whichever rules; null when none is. Raises RecordError when it is damaged."""
+    """The status derived last, by whichever rules; null for an attempt under way. Raises RecordError when damaged.
+
+    A harness that was killed derived none: then what the rules say now of the facts it left.
+    """
     names = [p.name.removesuffix(".json") for p in (store.folder / "derived").glob("[!.]*.json")]
     found = [s for s in map(store.status, names) if s is not None]
-    return max(found, key=lambda s: s.derived_at, default=None)
+    if found:
+        return max(found, key=lambda s: s.derived_at)
+    alive = store.read().state == "open" and RunStore(store.folder.parents[2]).is_locked()
+    return None if alive else derive(store, alive=False)
 
 
 def _plan(item: ItemPlan) -> dict[str, object]:

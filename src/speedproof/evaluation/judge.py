@@ -43,8 +43,9 @@ class _Candidate:
     arm: ArmTree | None = None
     files: tuple[str, ...] = ()
 
-    def failed(self) -> bool:
-        return any(c.result == "fail" and c.name in {"applies", "build"} for c in self.checks)
+    def hopeless(self) -> bool:
+        """Whether a check has failed already, so that no measurement can prove it."""
+        return any(c.result == "fail" for c in self.checks)
 
 
 class Judge:
@@ -132,6 +133,7 @@ class Judge:
                 self.sandbox,
                 self.method,
                 self.scratch,
+                {c.arm.name for c in judged if c.arm is not None and not c.hopeless()},
                 lambda done, most: self.told(f"measuring {count} arms: block {done} of at most {most}"),
             )
         for candidate in judged:
@@ -235,7 +237,7 @@ class Judge:
             message = "the outputs equal base's on every seed"
             candidate.checks.append(Check(name="outputs", result="pass", message=message))
         if measured.measurement is not None:
-            candidate.checks.append(made.setup_check(measured.measurement, name))
+            candidate.checks.append(made.setup_check(measured.measurement, name, self.method))
 
     def _evaluation(
         self, candidate: _Candidate | None, measured: Measured | None, diagnosis: Diagnosis | None

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -77,12 +77,14 @@ def measure(
     sandbox: Sandbox,
     method: Method,
     scratch: Path,
+    open_arms: Collection[str],
     told: Told = lambda _done, _most: None,
 ) -> Measured:
-    """Measure base, expert, control and patches in shared blocks until every comparison is decided.
+    """Measure base, expert, control and patches in shared blocks until the expert and `open_arms` are decided.
 
-    A patch arm that fails leaves; one with wrong outputs goes on as long as others do. Raises TaskError when base,
-    expert or control fail or disagree.
+    `open_arms` are the patches that may still be proven. The others are measured along, but more blocks could not
+    change what is concluded of them: they are not waited for, nor is a patch whose outputs turn out wrong. A patch
+    arm that fails leaves. Raises TaskError when base, expert or control fail or disagree.
     """
     began = time.monotonic()
     cpu = _pinned_cpu()
@@ -92,9 +94,9 @@ def measure(
     for block in range(1, method.looks[-1] + 1):
         session.run_block(block, [arm for arm in alive if arm.name not in session.broken])
         told(block, method.looks[-1])
-        judged = [a.name for a in alive if a.name not in {BASE, CONTROL, *session.broken, *session.wrong}]
+        waiting = {EXPERT, *open_arms} - session.broken.keys() - session.wrong.keys()
         if block in method.looks and not undecided(
-            session.samples, arms=judged, workloads=prepared.task.workloads, method=method
+            session.samples, arms=waiting, workloads=prepared.task.workloads, method=method
         ):
             stopped = "decided"
             break

@@ -200,9 +200,15 @@ class RunStore:
     def is_locked(self) -> bool:
         """Whether a living process works on this run."""
         try:
-            self.unlock(self.lock())
-        except InputError:
+            descriptor = os.open(self.folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
+        finally:
+            os.close(descriptor)
         return False
 
 

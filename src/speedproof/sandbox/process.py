@@ -106,19 +106,17 @@ class Confined:
         Leaves first, so that each parent reaps its children: time of the unreaped is lost to the accounts.
         """
         deadline = time.monotonic() + 0.2
-        while not self._ended() and time.monotonic() < deadline:
+        while not _ended(self.process.pid) and time.monotonic() < deadline:
             parents = self._parents()
             for pid in parents.keys() - {*parents.values(), self.process.pid, self._inner}:
                 _signal(pid, signal.SIGKILL)
             time.sleep(0.0005)
         if self._inner is not None:
-            _signal(self._inner, signal.SIGKILL)  # and with it whatever is left in the namespace
+            if not (_ended(self.process.pid) and _ended(self._inner)):  # else its id may be another's by now
+                _signal(self._inner, signal.SIGKILL)  # and with it whatever is left in the namespace
             return
         for pid in self.tree():
             _signal(pid, signal.SIGKILL)
-
-    def _ended(self) -> bool:
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def terminate(self) -> None:
         """Ask everything inside to end."""
@@ -161,6 +159,14 @@ def _adopt_orphans() -> None:
     set_child_subreaper = 36  # PR_SET_CHILD_SUBREAPER, prctl(2)
     if ctypes.CDLL(None, use_errno=True).prctl(set_child_subreaper, 1, 0, 0, 0):
         raise SandboxError(f"prctl failed: {os.strerror(ctypes.get_errno())}")
+
+
+def _ended(pid: int) -> bool:
+    """Whether a child of ours has ended, reaped or not."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # wait(), in another thread, has reaped it
+        return True
 
 
 def _listed(folder: Path) -> list[str]:

@@ -44,10 +44,7 @@ class Cache:
         with self.lock(kind, digest):
             if target.is_dir():
                 return target
-            try:
-                beside = Path(tempfile.mkdtemp(prefix=f".{digest[:12]}-", dir=target.parent))
-            except OSError as error:
-                raise RecordError(f"cannot write the cache: {error.strerror}", file=target.parent) from error
+            beside = self.scratch("make")
             try:
                 make(beside)
                 beside.chmod(0o755)

@@ -24,8 +24,8 @@ _IDENTITY = {
     "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
 }
 
-Stamp = tuple[int, int, int, int]
-"""Size, modification time, change time (ns) and mode: the last two a process without privileges cannot set back."""
+Stamp = tuple[int, ...]
+"""What changes with a file: see stamp_of."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,23 @@ class Workspace:
         self.path = folder / "workspace"
         self.path.mkdir(parents=True)
         self.overlay = os.geteuid() == 0 and self._mount()
-        if not self.overlay:
-            done = subprocess.run(
-                ["cp", "-a", "--reflink=auto", f"{base.folder}/.", str(self.path)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise RecordError(f"cannot copy the base: {done.stderr.strip()[:300]}", file=self.path)
-        self.before = stamps(self.path)
+        try:
+            if not self.overlay:
+                self._copy()
+            self.before = stamps(self.path)
+        except BaseException:
+            self.remove()
+            raise
+
+    def _copy(self) -> None:
+        done = subprocess.run(
+            ["cp", "-a", "--reflink=auto", f"{self.base.folder}/.", str(self.path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RecordError(f"cannot copy the base: {done.stderr.strip()[:300]}", file=self.path)
 
     def _mount(self) -> bool:
         upper, work = self.folder / "upper", self.folder / "overlay"
@@ -95,7 +102,8 @@ class Workspace:
         os.chown(upper, owner.st_uid, owner.st_gid)
         upper.chmod(0o755)
         options = f"lowerdir={self.base.folder},upperdir={upper},workdir={work}"
-        for more in (",volatile,metacopy=off", ""):
+        # redirect_dir: folders can be renamed as on any other disk; without it the kernel says EXDEV
+        for more in (",volatile,metacopy=off,redirect_dir=on", ",redirect_dir=on"):
             done = subprocess.run(
                 ["mount", "-t", "overlay", "overlay", "-o", options + more, str(self.path)],
                 capture_output=True,
@@ -129,6 +137,11 @@ def stamps(root: Path) -> dict[bytes, Stamp]:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(path)
                 else:
-                    info = entry.stat(follow_symlinks=False)
-                    found[path] = (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode)
+                    found[path] = stamp_of(entry.stat(follow_symlinks=False))
     return found
+
+
+def stamp_of(info: os.stat_result) -> Stamp:
+    """Size, mode, times (ns) and inode. Nobody without privileges sets the time of change back; the inode tells apart
+    files of one size that were made in the same moment, when folders that hold them change places."""
+    return (info.st_size, info.st_mode, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)

@@ -12,7 +12,9 @@ from pygments.token import Comment
 from speedproof.workspace.tree import SYMLINK, Entry, list_tree, read_blobs
 
 _SCRATCH = {".bak", ".diff", ".log", ".md", ".orig", ".out", ".patch", ".rej", ".rst", ".tmp", ".txt"}
-_FREE_FORM = {".c", ".cc", ".cpp", ".cu", ".cuh", ".go", ".h", ".hpp", ".java", ".js", ".rs", ".ts"}
+_BUILD = ("cmakelists", "constraints", "requirements")
+# Not Go, whose comments can be directives, nor JavaScript, where the end of a line can end a statement.
+_FREE_FORM = {".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".java", ".rs"}
 _SILENT = {Comment, Comment.Single, Comment.Multiline}
 _LARGEST = 2 << 20
 
@@ -37,7 +39,8 @@ def effect_of(repository: Path, before: str, after: str, protected: Sequence[str
 
 def _has_effect(repository: Path, path: bytes, old: Entry | None, new: Entry | None) -> bool:
     name = PurePosixPath(path.decode(errors="replace"))
-    if name.suffix.lower() in _SCRATCH and (old is None or name.suffix.lower() in {".md", ".rst"}):
+    suffix = name.suffix.lower()
+    if suffix in {".md", ".rst"} or (suffix in _SCRATCH and old is None and not name.name.lower().startswith(_BUILD)):
         return False
     if old is None or new is None or old.mode != new.mode or new.mode == SYMLINK:
         return True

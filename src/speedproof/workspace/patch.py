@@ -16,7 +16,7 @@ from pathlib import Path
 from pathspec import GitIgnoreSpec
 
 from speedproof.errors import SpeedproofError
-from speedproof.workspace.checkout import Workspace
+from speedproof.workspace.checkout import Workspace, stamp_of
 from speedproof.workspace.git import git
 from speedproof.workspace.tree import GITLINK, SYMLINK, Entry, list_tree, read_blobs
 
@@ -207,8 +207,7 @@ def _take(walk: _Walk, path: bytes, full: bytes) -> None:
     known = walk.entries.get(path)
     try:
         info = os.lstat(full)
-        stamp = (info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_mode)
-        if known is not None and walk.workspace.before.get(path) == stamp:
+        if known is not None and walk.workspace.before.get(path) == stamp_of(info):
             walk.found[path] = known
             return
         if known is None and walk.ignored(path):

@@ -1,0 +1,58 @@
+"""The growing attempt.json: facts as they become known, stages as they are entered, failures as they happen."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from speedproof.errors import SpeedproofError
+from speedproof.journal import Attempt, AttemptStore, Transition
+from speedproof.journal.attempt import HarnessError
+from speedproof.journal.base import now
+from speedproof.journal.redaction import redact
+
+Stage = Literal["prepare", "run", "collect", "sealed"]
+
+
+class Facts:
+    """What is known of one attempt so far; the only writer of its attempt.json."""
+
+    def __init__(self, store: AttemptStore, fields: dict[str, Any]) -> None:
+        self.store = store
+        self.fields = fields
+        self._transitions: list[Transition] = []
+
+    def enter(self, stage: Stage) -> None:
+        """Note a transition and write what is known. Raises RecordError."""
+        self._transitions.append(Transition(stage=stage, at=now()))
+        sealed = {"state": "sealed", "sealed_at": now()} if stage == "sealed" else {"state": "open"}
+        self.store.write(Attempt.model_validate({**self.fields, **sealed, "transitions": tuple(self._transitions)}))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the harness itself has failed."""
+        return "error" in self.fields
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Record what the block raises instead of letting it out; the first failure is the one that is kept.
+
+        An error of ours is recorded with its message, anything else is a bug and keeps its traceback.
+        """
+        try:
+            yield
+        except (SpeedproofError, OSError, MemoryError) as error:
+            self._fail(error, "")
+        except Exception as error:  # noqa: BLE001 - a bug of ours: it must not take the record with it
+            self._fail(error, "".join(traceback.format_exception(error)))
+
+    def _fail(self, error: BaseException, trace: str) -> None:
+        self.fields.setdefault(
+            "error",
+            HarnessError(
+                stage=self._transitions[-1].stage,
+                kind=type(error).__name__,
+                message=redact(str(error)),
+                traceback=redact(trace),
+            ),
+        )

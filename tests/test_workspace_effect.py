@@ -1,0 +1,122 @@
+"""What a change can do: comments and whitespace nothing, tests only to tests, and code whenever there is doubt."""
+
+from pathlib import Path
+
+import pytest
+
+from speedproof.tasks.models import Task
+from speedproof.workspace.effect import effect_of
+from workspace_support import Content, link, plain, program, write_repository
+
+PROTECTED = Task.model_fields["protected"].default
+
+PYTHON = 'def f(x):\n    """Doc."""\n    # why\n    return x + 1\n'
+C = '#include <a.h>\n#define N 8 /* eight */\nint f(int x) {\n    return x + N; // sum\n}\nchar *s = "a  b";\n'
+YAML = "a:\n  b: 1\n  c: 2\n"
+
+TABLE = [
+    # Python
+    ("a.py", PYTHON, PYTHON.replace("# why", "# because"), "none"),
+    ("a.py", PYTHON, PYTHON.replace("Doc.", "Documentation."), "none"),
+    ("a.py", PYTHON, PYTHON.replace('    """Doc."""\n', ""), "none"),
+    ("a.py", PYTHON, PYTHON.replace("x + 1", "(x +\n            1)"), "none"),
+    ("a.py", PYTHON, PYTHON + "\n\n# the end\n", "none"),
+    ("a.py", PYTHON, PYTHON.replace("x + 1", "x + 2"), "code"),
+    ("a.py", PYTHON, PYTHON.replace("x + 1", "1 + x"), "code"),
+    ("a.py", "if x:\n    a()\nb()\n", "if x:\n    a()\n    b()\n", "code"),
+    ("a.py", "s = 'a b'\n", "s = 'a  b'\n", "code"),
+    ("a.py", "s = 'a'\n", 's = "a"\n', "none"),
+    ("a.py", "def f():\n    pass\n    'not a docstring'\n", "def f():\n    pass\n    'changed'\n", "code"),
+    ("a.py", "def broken(:\n", "def broken(:\n\n", "code"),
+    ("a.py", "x = 1\n", "x = 1\0\n", "code"),
+    ("a.py", "x = [" + "[" * 5000, "x = 1\n", "code"),
+    ("a.py", "x = " + "-" * 90_000 + "1\n", "x = 1\n", "code"),
+    ("a.py", "x = a" + ".a" * 90_000 + "\n", "x = a" + ".a" * 90_000 + "\n# c\n", "code or none"),
+    ("a.py", "x = 1" + " + 1" * 90_000 + "\n", "x = 1" + " + 1" * 90_000 + "\n# c\n", "code or none"),
+    ("a.py", "# -*- coding: latin-1 -*-\ns = '\xe9'\n", "s = '\xe9'\n", "code"),
+    # C and its like
+    ("a.c", C, C.replace("// sum", "// total"), "none"),
+    ("a.c", C, C.replace("    return", "\treturn"), "none"),
+    ("a.c", C, C.replace("int f(int x) {", "int f(int x)\n{"), "none"),
+    ("a.c", C, C.replace("/* eight */", ""), "none"),
+    ("a.c", C, C.replace("N 8", "N 9"), "code"),
+    ("a.c", C, C.replace("a.h", "b.h"), "code"),
+    ("a.c", C, C.replace("#define", "// #define"), "code"),
+    ("a.c", C, C.replace('"a  b"', '"a b"'), "code"),
+    ("a.c", C, C.replace("x + N", "x * N"), "code"),
+    ("a.c", "int a; // no \\\nint b;\n", "int a; // no\nint b;\n", "code"),
+    ("a.c", "#if 0\nint b;\n#endif\nint a;\n", "#if 1\nint b;\n#endif\nint a;\n", "code"),
+    ("a.cu", "#pragma unroll\nfor (;;) {}\n", "for (;;) {}\n", "code"),
+    ("a.h", "#define F(x) \\\n  x\n", "#define F(x)\n  x\n", "code"),
+    ("a.rs", "fn f() { g(); } // a\n", "fn f() {\n    g();\n}\n", "none"),
+    ("a.rs", "#[inline]\nfn f() {}\n", "fn f() {}\n", "code"),
+    ("A.java", "class A { /* a */ }\n", "class A { }\n", "none"),
+    # Where a line's end, an indent or a comment has a meaning
+    ("a.js", "return x\n", "return\nx\n", "code"),
+    ("a.ts", "return x\n", "return\nx\n", "code"),
+    ("a.go", "//go:noinline\nfunc f() {}\n", "func f() {}\n", "code"),
+    ("a.yaml", YAML, YAML.replace("  c", "c"), "code"),
+    ("a.yaml", YAML, YAML + "\n", "code"),
+    ("Makefile", "a:\n\tb\n", "a:\n        b\n", "code"),
+    ("a.pyx", "x = 1\n", "x = 1 # c\n", "code"),
+    ("a.json", "{}\n", "{ }\n", "code"),
+    ("setup.cfg", "[a]\n", "[a]\nb = 1\n", "code"),
+    # Documents and scratch
+    ("README.md", "a\n", "b\n", "none"),
+    ("docs/a.rst", None, "a\n", "none"),
+    ("notes.txt", None, "what I did\n", "none"),
+    ("model_patch.diff", None, "diff --git a/a.py b/a.py\n", "none"),
+    ("run.log", None, "a\n", "none"),
+    ("a.py.orig", None, "a\n", "none"),
+    ("data/words.txt", "a\n", "b\n", "code"),
+    ("requirements.txt", None, "fast==1\n", "code"),
+    ("CMakeLists.txt", None, "add_compile_options(-O3)\n", "code"),
+    ("README.md", "a\n", None, "none"),
+    # New, removed, other kinds
+    ("new.py", None, "x = 1\n", "code"),
+    ("new.py", None, "", "code"),
+    ("a.py", PYTHON, None, "code"),
+    ("a.so", b"\x7fELF\0a", b"\x7fELF\0b", "code"),
+    ("a.py", plain(PYTHON), program(PYTHON), "code"),
+    ("a.py", plain(PYTHON), link("b.py"), "code"),
+    # Tests
+    ("tests/test_a.py", "assert f(1) == 2\n", "assert True\n", "tests_only"),
+    ("pkg/tests/data.json", "1", "2", "tests_only"),
+    ("pkg/conftest.py", None, "import sys\n", "tests_only"),
+    ("tests/test_a.py", "assert True\n", "assert True  # sure\n", "none"),
+    ("testing/a.py", "a = 1\n", "a = 2\n", "code"),
+]  # fmt: skip
+
+
+def _content(value: str | bytes | Content | None) -> Content | None:
+    return plain(value) if isinstance(value, str | bytes) else value
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(("path", "before", "after", "effect"), TABLE, ids=lambda v: str(v)[:24])
+def test_a_change_is_called_what_it_can_do(
+    path: str, before: object, after: object, effect: str, tmp_path: Path
+) -> None:
+    trees = []
+    folder = tmp_path / "r.git"
+    for value in (before, after):
+        content = _content(value)  # type: ignore[arg-type]
+        files = {b"other": plain("other\n"), **({path.encode(): content} if content else {})}
+        trees.append(write_repository(folder, files)[1])
+        (folder / "scratch.index").unlink()
+    assert effect_of(folder, *trees, PROTECTED) in effect.split(" or ")
+
+
+def test_of_several_changes_the_gravest_counts(tmp_path: Path) -> None:
+    before = {b"a.py": plain("x = 1\n"), b"tests/t.py": plain("1\n"), b"R.md": plain("r\n")}
+    for changed, effect in (
+        ({b"R.md": plain("s\n"), b"a.py": plain("x = 1  # one\n")}, "none"),
+        ({b"R.md": plain("s\n"), b"tests/t.py": plain("2\n")}, "tests_only"),
+        ({b"a.py": plain("x = 2\n"), b"tests/t.py": plain("2\n")}, "code"),
+        ({}, "none"),
+    ):
+        folder = tmp_path / f"{effect}{len(changed)}.git"
+        _, old = write_repository(folder, before)
+        (folder / "scratch.index").unlink()
+        _, new = write_repository(folder, {**before, **changed})
+        assert effect_of(folder, old, new, PROTECTED) == effect
