@@ -60,7 +60,8 @@ class Running:
             self.said += line
             if what in line:
                 return
-        raise AssertionError(f"it ended (code {self.process.wait()}) without saying {what!r}: {self.said}")
+        self.process.communicate()
+        raise AssertionError(f"it ended (code {self.process.returncode}) without saying {what!r}: {self.said}")
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal, then wait for the end; the exit code."""

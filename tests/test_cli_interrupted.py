@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from command_line import WITH_SHELL_AGENT, Running, read_json, run
-from small_project import GENUINE, PYTEST, Project, task_of, write_suite
+from small_project import GENUINE, PYTEST, Project, prepare_small, task_of, write_suite
 from speedproof.analysis import Row, rows
 from speedproof.journal import RunStore, Store
 from speedproof.journal.files import BadLine, read_jsonl
@@ -98,7 +98,7 @@ def test_ctrl_c_before_and_after_the_attempts_leaves_what_is_sealed(
     write_suite(tmp_path, task_of(project))
     command = Running("run", "suite.yaml", "--agent", "patch:expert", cwd=tmp_path, cache=cache.root)
     command.wait_for(moment)
-    assert command.end(signal.SIGINT) == 130
+    assert command.end(signal.SIGINT) == 130, command.said
     assert "Traceback" not in command.said
     if "measuring" in moment:
         (row,) = rows(Store(tmp_path / "state").run("latest"))
@@ -111,9 +111,14 @@ def test_ctrl_c_before_and_after_the_attempts_leaves_what_is_sealed(
 # Killed at any moment
 
 
+MOMENTS = (("unique: preparing", 1.0), (": running", 0.8), ("unique: preparing to judge", 2.0))
+"""The line after which a run is killed, and within how many seconds."""
+
+
 def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
     tmp_path: Path, cache: Cache, project: Project
 ) -> None:
+    prepare_small(tmp_path / "first", project, cache)  # only the environment is worth having beforehand
     own = tmp_path / "cache"
     own.mkdir()
     (own / "environments").symlink_to(cache.root / "environments")
@@ -123,10 +128,10 @@ def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
     words = ["run", "suite.yaml", "--agent", "patch:expert", "--agent", f"patch:{patch}", "--max-blocks", "12"]
     draw = random.Random()
     for _ in range(5):
-        commands = [Running(*words, cwd=tmp_path, cache=own) for _ in range(3)]
-        for command in commands:
-            command.wait_for("unique: ")
-            command.kill_after(draw.uniform(0, 2.5))
+        commands = [Running(*words, cwd=tmp_path, cache=own) for _ in MOMENTS]
+        for command, (line, most) in zip(commands, MOMENTS, strict=True):
+            command.wait_for(line)
+            command.kill_after(draw.uniform(0, most))
         assert not any("Traceback" in command.said for command in commands)
     wait_until_nobody_sees(own)
     assert mounts_below(own) == []

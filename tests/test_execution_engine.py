@@ -17,12 +17,12 @@ from aiohttp import web
 
 from shell_agent import Shell, finds
 from small_project import GENUINE, METHOD, Project, load_small, make_project
-from speedproof.errors import SpeedproofError
+from speedproof.errors import RecordError, SpeedproofError
 from speedproof.execution import preflight
 from speedproof.execution.engine import Audience, execute_run
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.plan import Lane, plan_items
-from speedproof.journal import Attempt, AttemptStore, ItemPlan, RunStore, Status, StopCause
+from speedproof.journal import Attempt, AttemptStore, ItemPlan, RunStore, Status, StopCause, Store
 from speedproof.journal.files import BadLine, read_jsonl
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.workspace.cache import Cache
@@ -316,24 +316,23 @@ def test_without_a_sandbox_a_daemon_that_holds_the_output_does_not_hold_up_the_r
     assert store.log_lines("stdout.log.zst") == ["done"]
 
 
-def test_a_full_disk_in_one_attempt_is_on_record_and_the_next_one_runs(place: Place) -> None:
+def test_a_full_disk_ends_the_run_with_the_attempt_on_record(place: Place) -> None:
     class Full(Cache):
-        refusals = 1
-
         def scratch(self, prefix: str) -> Path:
-            if prefix == "attempt" and self.refusals:
-                self.refusals -= 1
+            if prefix == "attempt":
                 raise OSError(28, "No space left on device")
             return super().scratch(prefix)
 
     place.cache = Full(place.cache.root)
-    run = place.run([Lane("patch", None, c) for c in ("expert", "noop")], workloads=[], tests=[])
-    first, second = run.attempts()
-    attempt, status = read(first)
+    with pytest.raises(RecordError, match="no space left on device"):
+        place.run([Lane("patch", None, c) for c in ("expert", "noop")], workloads=[], tests=[])
+    run = Store(place.state).run("latest")
+    (store,) = run.attempts()
+    attempt, status = read(store)
     assert (attempt.state, status.run) == ("sealed", "infra_error")
     assert status.diagnosis is not None and status.diagnosis.failure == "infrastructure/disk_full"
-    assert first.evaluations()[0].verdict.reasons == ("there is no patch to judge",)
-    assert read(second)[1].run == "completed"
+    assert events(run) == ["attempt_began", "attempt_sealed"]
+    assert not run.is_locked()
 
 
 def test_nothing_is_begun_when_a_task_is_broken(place: Place) -> None:

@@ -12,10 +12,10 @@ from gateway_support import CHAT_BASH, RESPONSES_SHELL
 from speedproof.gateway.answers import AnswerReader, is_usage_chunk
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body
 from speedproof.gateway.conversation import IllegalRequest, read_conversation
-from speedproof.gateway.redact import redact_value
 from speedproof.gateway.sse import Event
 from speedproof.gateway.tools import finish_call, shell_call
 from speedproof.gateway.wire import Malformed, read_request
+from speedproof.journal.redaction import redact_value
 
 PROTOCOLS: tuple[Literal["chat", "responses"], ...] = ("chat", "responses")
 WORDS = st.sampled_from(

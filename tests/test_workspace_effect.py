@@ -1,6 +1,8 @@
 """What a change can do: comments and whitespace nothing, tests only to tests, and code whenever there is doubt."""
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,19 @@ TABLE = [
     ("a.c", "#if 0\nint b;\n#endif\nint a;\n", "#if 1\nint b;\n#endif\nint a;\n", "code"),
     ("a.cu", "#pragma unroll\nfor (;;) {}\n", "for (;;) {}\n", "code"),
     ("a.h", "#define F(x) \\\n  x\n", "#define F(x)\n  x\n", "code"),
+    ("a.c", "a = b + +c;\n", "a = b ++c;\n", "code"),
+    ("a.c", "#define F (x)\n", "#define F(x)\n", "code"),
+    ("a.c", "#define A 1\n2\n", "#define A 1 2\n", "code"),
+    ("a.c", "  #  define   A  1 \nint a;\n", "# define A 1\nint a;\n", "none"),
+    ("a.c", "char c = '\"'; // a\n", "char c = '\"'; // b\n", "none"),
+    ("a.c", "char c = '\"'; f(); // \"\n", "char c = '\"'; g(); // \"\n", "code"),
+    ("a.c", 'char *s = "// a";\n', 'char *s = "// b";\n', "code"),
+    ("a.c", 'char *s = "\\"// a";\n', 'char *s = "\\"// b";\n', "code"),
+    ("a.cpp", 'auto s = R"(// a)";\n', 'auto s = R"(// b)";\n', "code"),
+    ("a.cpp", "int eé = 1;\n", "int e é = 1;\n", "code"),
+    ("A.java", "// C:\\\nint a;\n", "// C:\\\nint b;\n", "code"),
+    ("A.java", 'var s = """\n// a\n""";\n', 'var s = """\n// b\n""";\n', "code"),
+    ("a.rs", "fn f<'a>(s: &'a str) { \"\n// a\n\"; }\n", "fn f<'a>(s: &'a str) { \"\n// b\n\"; }\n", "code"),
     ("a.rs", "fn f() { g(); } // a\n", "fn f() {\n    g();\n}\n", "none"),
     ("a.rs", "#[inline]\nfn f() {}\n", "fn f() {}\n", "code"),
     ("A.java", "class A { /* a */ }\n", "class A { }\n", "none"),
@@ -88,35 +103,47 @@ TABLE = [
 ]  # fmt: skip
 
 
-def _content(value: str | bytes | Content | None) -> Content | None:
-    return plain(value) if isinstance(value, str | bytes) else value
+def effect(folder: Path, before: dict[str, Content], after: dict[str, Content]) -> str:
+    """The effect of a change from one set of files to another."""
+    trees = []
+    for files in (before, after):
+        trees.append(write_repository(folder, {b"other": plain("."), **{k.encode(): v for k, v in files.items()}})[1])
+        (folder / "scratch.index").unlink()
+    return effect_of(folder, *trees, PROTECTED)
+
+
+def held(path: str, value: str | bytes | Content | None) -> dict[str, Content]:
+    """The file with this content; none when there is none."""
+    if value is None:
+        return {}
+    return {path: plain(value) if isinstance(value, str | bytes) else value}
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize(("path", "before", "after", "effect"), TABLE, ids=lambda v: str(v)[:24])
-def test_a_change_is_called_what_it_can_do(
-    path: str, before: object, after: object, effect: str, tmp_path: Path
-) -> None:
-    trees = []
-    folder = tmp_path / "r.git"
-    for value in (before, after):
-        content = _content(value)  # type: ignore[arg-type]
-        files = {b"other": plain("other\n"), **({path.encode(): content} if content else {})}
-        trees.append(write_repository(folder, files)[1])
-        (folder / "scratch.index").unlink()
-    assert effect_of(folder, *trees, PROTECTED) in effect.split(" or ")
+@pytest.mark.parametrize(("path", "before", "after", "expected"), TABLE, ids=lambda v: str(v)[:24])
+def test_a_change_is_called_what_it_can_do(path: str, before: Any, after: Any, expected: str, tmp_path: Path) -> None:
+    assert effect(tmp_path / "r.git", held(path, before), held(path, after)) in expected.split(" or ")
 
 
 def test_of_several_changes_the_gravest_counts(tmp_path: Path) -> None:
-    before = {b"a.py": plain("x = 1\n"), b"tests/t.py": plain("1\n"), b"R.md": plain("r\n")}
-    for changed, effect in (
-        ({b"R.md": plain("s\n"), b"a.py": plain("x = 1  # one\n")}, "none"),
-        ({b"R.md": plain("s\n"), b"tests/t.py": plain("2\n")}, "tests_only"),
-        ({b"a.py": plain("x = 2\n"), b"tests/t.py": plain("2\n")}, "code"),
+    before = {"a.py": plain("x = 1\n"), "tests/t.py": plain("1\n"), "R.md": plain("r\n")}
+    for changed, expected in (
+        ({"R.md": plain("s\n"), "a.py": plain("x = 1  # one\n")}, "none"),
+        ({"R.md": plain("s\n"), "tests/t.py": plain("2\n")}, "tests_only"),
+        ({"a.py": plain("x = 2\n"), "tests/t.py": plain("2\n")}, "code"),
         ({}, "none"),
     ):
-        folder = tmp_path / f"{effect}{len(changed)}.git"
-        _, old = write_repository(folder, before)
-        (folder / "scratch.index").unlink()
-        _, new = write_repository(folder, {**before, **changed})
-        assert effect_of(folder, old, new, PROTECTED) == effect
+        assert effect(tmp_path / "r.git", before, {**before, **changed}) == expected
+
+
+PIECES = ["/*", "\\\n", "#if 0\n", " ", "a ", "(", '"\\a', "'", "1", "(a", "a::", "\n \t", 'u"a(', "a;", "{", "-"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["a.c", "a.rs", "A.java", "a.py"])
+def test_no_text_takes_long_to_read(name: str, tmp_path: Path) -> None:
+    for number, piece in enumerate(PIECES):
+        text = piece * (100_000 // len(piece))
+        began = time.monotonic()
+        effect(tmp_path / f"{number}.git", {name: plain(text)}, {name: plain(text + "x")})
+        assert time.monotonic() - began < 3, piece

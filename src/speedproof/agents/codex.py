@@ -9,7 +9,7 @@ from speedproof.agents.installed import INSIDE, reported_version
 from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
 from speedproof.errors import AgentError
 from speedproof.journal.attempt import AgentOutcome
-from speedproof.journal.usage import Usage
+from speedproof.journal.usage import Usage, usage_of_whole_input
 from speedproof.sandbox.box import Mount
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.environment import build_environment
@@ -165,7 +165,7 @@ def _session(left: Left) -> str | None:
 
 def _usage(value: Any) -> Usage | None:
     numbers = reading.mapping(value)
-    return reading.usage(
+    return usage_of_whole_input(
         numbers.get("input_tokens"),
         numbers.get("cached_input_tokens"),
         numbers.get("output_tokens"),

@@ -8,7 +8,7 @@ from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE, reported_version, yaml_text
 from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
 from speedproof.journal.attempt import AgentOutcome
-from speedproof.journal.usage import Usage, total_usage
+from speedproof.journal.usage import Usage, token_count, total_usage, usage_of_whole_input
 from speedproof.sandbox.box import Mount
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.environment import build_environment
@@ -117,7 +117,7 @@ class Mini:
             error=error,
             error_file="trajectory.json" if error else None,
             error_line=_error_line(data) if error else None,
-            steps=reading.count(reading.mapping(info.get("model_stats")).get("api_calls")),
+            steps=token_count(reading.mapping(info.get("model_stats")).get("api_calls")),
             usage=total_usage(usages)[0] if any(usages) else None,
         )
 
@@ -133,7 +133,7 @@ def _error_line(data: bytes | None) -> int | None:
 def _usage(message: dict[str, Any]) -> Usage | None:
     response = reading.mapping(reading.mapping(message.get("extra")).get("response"))
     numbers = reading.mapping(response.get("usage"))
-    return reading.usage(
+    return usage_of_whole_input(
         numbers.get("prompt_tokens"),
         reading.mapping(numbers.get("prompt_tokens_details")).get("cached_tokens"),
         numbers.get("completion_tokens"),

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from speedproof.journal.usage import Usage
-
 KEPT_BYTES = 200_000_000
 """A larger trajectory is not kept."""
 PARSED_BYTES = 64_000_000
@@ -88,26 +86,6 @@ def text(value: Any, limit: int = 2_000) -> str | None:
         return None
     stripped = value.strip()[:limit]
     return stripped.encode(errors="replace").decode() or None
-
-
-def count(value: Any) -> int | None:
-    """`value` when it is a whole number that can count something, else None."""
-    return value if type(value) is int and 0 <= value < 2**53 else None
-
-
-def usage(
-    whole_input: Any, cache_read: Any, output: Any, *, cache_write: Any = None, reasoning: Any = None
-) -> Usage | None:
-    """Usage where `whole_input` holds the cached parts, as OpenAI counts; None when neither side is known."""
-    parts, read, write = count(whole_input), count(cache_read), count(cache_write)
-    fresh = None if parts is None else parts - (read or 0) - (write or 0)
-    if fresh is not None and fresh < 0:
-        fresh = None
-    if fresh is None and count(output) is None:
-        return None
-    return Usage(
-        uncached_input=fresh, cache_read=read, cache_write=write, output=count(output), reasoning=count(reasoning)
-    )
 
 
 def last_line_with(data: bytes | None, start: bytes) -> int | None:

@@ -5,21 +5,19 @@ a pinned revision and built with its own lock file.
 """
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any, Literal
-
-import uv
 
 from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE, reported_version, yaml_text
 from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
 from speedproof.errors import AgentError, EnvironmentFailed
 from speedproof.journal.attempt import AgentOutcome
-from speedproof.journal.usage import Usage, total_usage
+from speedproof.journal.usage import Usage, total_usage, usage_of_whole_input
 from speedproof.sandbox.box import Mount
 from speedproof.workspace.cache import Cache, Progress
-from speedproof.workspace.environment import find_interpreter
+from speedproof.workspace.environment import find_interpreter, run_uv
+from speedproof.workspace.git import GitError, git
 
 SOURCE = "https://github.com/bytedance/trae-agent"
 REVISION = "e839e559ac61bdd0e057c375dd1dee391fee797d"
@@ -60,7 +58,7 @@ class Trae:
         if not python.is_file():
             raise AgentError("TRAE's environment is not built", file=checkout, hint=_BY_PATH)
         version = reported_version("TRAE", [python, "-I", "-B", "-c", _START, source, "--version"])
-        revision = _git("-C", str(checkout), "rev-parse", "--short=12", "HEAD").stdout.strip()
+        revision = _revision(checkout)
         return Installation(
             version=f"{version} ({revision})" if revision else version,
             executable=source / "cli.py",
@@ -160,58 +158,36 @@ class Trae:
 
         def make(folder: Path) -> None:
             progress(f"fetching TRAE {REVISION[:12]}")
-            _git("init", "-q", str(folder))
-            fetched = _git("-C", str(folder), "fetch", "-q", "--depth", "1", SOURCE, REVISION)
-            if fetched.returncode:
-                words = fetched.stderr.strip().splitlines()[-1:]
-                raise AgentError(f"TRAE's source is not reachable: {' '.join(words)}", hint=_BY_PATH)
-            _git("-C", str(folder), "checkout", "-q", "--detach", "FETCH_HEAD")
+            try:
+                git("init", "--quiet", str(folder))
+                git("fetch", "--quiet", "--depth", "1", SOURCE, REVISION, repository=folder / ".git")
+                git("checkout", "--quiet", "--detach", "FETCH_HEAD", cwd=folder)
+            except GitError as error:
+                words = " ".join(error.stderr.splitlines()[-1:])
+                raise AgentError(f"TRAE's source is not reachable: {words}", hint=_BY_PATH) from error
             progress("building TRAE's environment")
-            command = [
-                uv.find_uv_bin(),
-                "sync",
-                "--frozen",
-                "--no-dev",
-                "--no-install-project",
-                "--extra",
-                "evaluation",
-            ]
-            command += ["--link-mode", "copy", "--compile-bytecode", "--python", str(python.executable)]
-            environment = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-            built = subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", check=False
-            )
+            options = ("--frozen", "--no-dev", "--no-install-project", "--extra", "evaluation")
+            where = ("--link-mode", "copy", "--compile-bytecode", "--python", str(python.executable))
+            built = run_uv("sync", *options, *where, cwd=folder)
             if built.returncode:
-                words = built.stderr.strip().splitlines()[-12:]
-                raise AgentError("TRAE's environment cannot be built:\n" + "\n".join(words), hint=_BY_PATH)
+                words = "\n".join(built.stderr.strip().splitlines()[-12:])
+                raise AgentError(f"TRAE's environment cannot be built:\n{words}", hint=_BY_PATH)
 
         return self._cache.entry("agents", f"trae-{REVISION}-{python.version}", make)
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """git without questions; a fetch that hangs counts as failed."""
+def _revision(checkout: Path) -> str | None:
     try:
-        return subprocess.run(
-            ["git", *arguments],
-            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=120,
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(["git", *arguments], 124, "", "no answer in 120 s")
-    except FileNotFoundError as error:
-        raise AgentError("git is not installed", hint="apt-get install git") from error
+        return git("rev-parse", "--short=12", "HEAD", cwd=checkout).decode().strip()
+    except GitError:
+        return None  # a copy without its repository
 
 
 def _usage(value: Any) -> Usage | None:
     numbers = reading.mapping(value)
     if not numbers.get("input_tokens") and not numbers.get("output_tokens"):
         return None  # it writes 0 for unknown
-    return reading.usage(
+    return usage_of_whole_input(
         numbers.get("input_tokens"),
         numbers.get("cache_read_input_tokens"),
         numbers.get("output_tokens"),

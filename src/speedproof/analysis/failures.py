@@ -1,8 +1,10 @@
 """What went wrong, by class: how often, an example with its evidence, and what to do next."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from speedproof.analysis.row import Row
+from speedproof.diagnosis import fingerprint
 from speedproof.journal import Evidence, FailureClass, Record
 
 
@@ -19,6 +21,8 @@ class FailureGroup(Record):
     """What to do."""
     attempts: tuple[str, ...]
     """Attempts it was found in."""
+    kinds: dict[str, int]
+    """How often by fingerprint: the message without what differs from one occurrence to the next."""
     example: str
     """The attempt that message and evidence below are taken from."""
     message: str
@@ -44,6 +48,7 @@ def failures(rows: Iterable[Row]) -> list[FailureGroup]:
                 transient=failure.info.transient,
                 next=failure.info.next,
                 attempts=tuple(r.name for r in members),
+                kinds=dict(Counter(fingerprint(d) for _, d in pairs).most_common()),
                 example=row.name,
                 message=best.message,
                 evidence=best.evidence,

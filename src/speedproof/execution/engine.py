@@ -7,12 +7,23 @@ from pathlib import Path
 from typing import Protocol
 
 from speedproof import __version__
+from speedproof.errors import RecordError
 from speedproof.execution.attempt import run_attempt
 from speedproof.execution.host import host_facts
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.preflight import make_ready
 from speedproof.gateway import Gateway
-from speedproof.journal import ItemPlan, Method, RunManifest, RunStore, Setting, Status, Store
+from speedproof.journal import (
+    AttemptStore,
+    FailureClass,
+    ItemPlan,
+    Method,
+    RunManifest,
+    RunStore,
+    Setting,
+    Status,
+    Store,
+)
 from speedproof.journal.base import now
 from speedproof.journal.store import new_run_id
 from speedproof.sandbox import Sandbox
@@ -55,8 +66,8 @@ def execute_run(
 ) -> RunStore:
     """Run every item once, then judge what they left. Ctrl-C ends the current attempt by its grace, sealed.
 
-    Raises SpeedproofError before anything is spent when something is missing; KeyboardInterrupt after a Ctrl-C,
-    with every record whole.
+    Raises SpeedproofError before anything is spent when something is missing, RecordError when the disk is full,
+    KeyboardInterrupt after a Ctrl-C: with every record whole.
     """
     ready = make_ready(
         loaded, items, sandbox, cache, method, base_url=base_url, agent_paths=agent_paths, told=audience.stage
@@ -87,9 +98,10 @@ def execute_run(
                     break
                 audience.began(item)
                 events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})
-                _, status = await run_attempt(item, ready, run, gateway, cancelled)
+                store, status = await run_attempt(item, ready, run, gateway, cancelled)
                 events.append({"at": now().isoformat(), "event": "attempt_sealed", "item": item.id, "run": status.run})
                 audience.ended(item, status)
+                _require_space(store, status)
         return cancelled.is_set()
 
     try:
@@ -102,3 +114,14 @@ def execute_run(
         events.close()
         run.unlock(lock)
     return run
+
+
+def _require_space(attempt: AttemptStore, status: Status) -> None:
+    """Raises RecordError when the attempt ended for lack of disk space: the next ones would too."""
+    if status.diagnosis is None or status.diagnosis.failure is not FailureClass.DISK_FULL:
+        return
+    if attempt.read().error is not None:
+        raise RecordError(
+            f"attempt {attempt.name} ended because no space left on device: {status.diagnosis.message}",
+            hint="free disk space, then start the run again; what is sealed stands",
+        )

@@ -7,6 +7,7 @@ from typing import Any
 from speedproof.gateway.sse import Event
 from speedproof.gateway.wire import Protocol
 from speedproof.journal import Usage
+from speedproof.journal.usage import usage_of_whole_input
 
 _EXCERPT = 400
 
@@ -19,26 +20,18 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
 def read_usage(raw: Any) -> Usage | None:
     """Usage in either protocol's spelling. OpenAI's input holds the cached part; here the two stand apart."""
     if not isinstance(raw, dict):
         return None
-    asked = _count(raw.get("prompt_tokens", raw.get("input_tokens")))
-    output = _count(raw.get("completion_tokens", raw.get("output_tokens")))
-    if asked is None and output is None:
-        return None
     read = _dict(raw.get("prompt_tokens_details", raw.get("input_tokens_details")))
     written = _dict(raw.get("completion_tokens_details", raw.get("output_tokens_details")))
-    cached = _count(read.get("cached_tokens"))
-    return Usage(
-        uncached_input=None if asked is None else max(0, asked - (cached or 0)),
-        cache_read=cached,
-        output=output,
-        reasoning=_count(written.get("reasoning_tokens")),
+    return usage_of_whole_input(
+        raw.get("prompt_tokens", raw.get("input_tokens")),
+        read.get("cached_tokens"),
+        raw.get("completion_tokens", raw.get("output_tokens")),
+        cache_write=read.get("cache_write_tokens"),
+        reasoning=written.get("reasoning_tokens"),
     )
 
 

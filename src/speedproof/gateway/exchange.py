@@ -14,13 +14,14 @@ from aiohttp import web
 from speedproof.errors import RecordError
 from speedproof.gateway.answers import AnswerReader, is_usage_chunk
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body, read_body
-from speedproof.gateway.redact import redact
 from speedproof.gateway.session import Session
 from speedproof.gateway.sse import EventParser
 from speedproof.gateway.upstream import Request
 from speedproof.gateway.wire import Asked, Malformed, read_request, route
 from speedproof.journal import CallIntent, CallOutcome, StopCause
 from speedproof.journal.base import now
+from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END
+from speedproof.journal.redaction import redact
 
 BUDGET_CODE = "speedproof_budget_exhausted"
 _LONGEST_ERROR = 2_000
@@ -226,9 +227,9 @@ class Exchange:
         """Why the answer is not complete."""
         error = sys.exception()
         if self._session.closing:
-            return "the attempt ended before the answer was complete"
+            return CUT_BY_END
         if isinstance(error, asyncio.CancelledError | AgentGone):
-            return "the agent closed the connection before the answer was complete"
+            return CUT_BY_AGENT
         if error is not None:
             return f"{type(error).__name__}: {error}"
         return "the answer ended without its end marker"

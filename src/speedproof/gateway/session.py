@@ -10,9 +10,9 @@ from typing import Any
 from speedproof.errors import RecordError
 from speedproof.gateway.budget import Budget, Meter
 from speedproof.gateway.models import ModelChoice
-from speedproof.gateway.redact import redact_value
 from speedproof.journal import CallIntent, CallOutcome, StopCause
 from speedproof.journal.files import JsonLines
+from speedproof.journal.redaction import redact_value
 
 
 class Session:

@@ -8,7 +8,7 @@ from typing import Protocol
 import aiohttp
 from multidict import CIMultiDict
 
-from speedproof.gateway.redact import MASK
+from speedproof.journal.redaction import REDACTED
 
 HOP_BY_HOP = frozenset(
     {
@@ -109,10 +109,10 @@ class HttpUpstream:
     async def _error(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         """An error's body, in one piece: some providers repeat the key in it, and the agent must never see that."""
         text = await response.read()
-        yield text.replace(self.key.encode(), MASK.encode()) if self.key else text
+        yield text.replace(self.key.encode(), REDACTED.encode()) if self.key else text
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self.key, MASK) if self.key else text
+        return text.replace(self.key, REDACTED) if self.key else text
 
     def forget(self, session: str) -> None:
         """Nothing is remembered here."""

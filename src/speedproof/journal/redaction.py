@@ -6,8 +6,10 @@ value as well.
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 REDACTED = "[redacted]"
+_DEEPEST = 30
 
 _WHOLE = re.compile(
     r"""
@@ -16,7 +18,7 @@ _WHOLE = re.compile(
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}                       # AWS key ids
     | \b(?:gh[pousr]|hf|gsk|npm|glpat|xox[abeprs]|xai)[_-][A-Za-z0-9_-]{10,}
     | \b(?:github_pat|pypi)[_-][A-Za-z0-9_-]{16,}
-    | \bAIza[A-Za-z0-9_-]{20,}                           # Google
+    | \bAIza[A-Za-z0-9_-]{16,}                           # Google
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?   # JSON web tokens
     """,
     re.VERBOSE | re.DOTALL,
@@ -46,3 +48,16 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     text = _WHOLE.sub(REDACTED, text)
     text = _AFTER_WORD.sub(lambda found: found[1] + REDACTED, text)
     return _IN_ADDRESS.sub(rf"\1{REDACTED}", text)
+
+
+def redact_value(value: Any, secrets: tuple[str, ...], depth: int = 0) -> Any:
+    """A JSON value with every string in it redacted, keys too; what is nested too deeply becomes its type's name."""
+    if depth > _DEEPEST and isinstance(value, dict | list | tuple):
+        return type(value).__name__
+    if isinstance(value, str):
+        return redact(value, secrets)
+    if isinstance(value, dict):
+        return {redact(str(k), secrets): redact_value(v, secrets, depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact_value(v, secrets, depth + 1) for v in value]
+    return value

@@ -1,6 +1,7 @@
 """Tokens, named by what they are (DESIGN, section 5). Providers disagree whether input holds the cached part."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from speedproof.journal.base import Record
 
@@ -39,3 +40,30 @@ def total_usage(usages: Iterable[Usage | None]) -> tuple[Usage, int]:
                 if value is not None:
                     sums[field] = sums.get(field, 0) + value
     return Usage(**sums), unknown
+
+
+def token_count(value: Any) -> int | None:
+    """`value` when it is a whole number that can count tokens, else null."""
+    return value if type(value) is int and 0 <= value < 2**53 else None
+
+
+def usage_of_whole_input(
+    whole_input: Any, cache_read: Any, output: Any, *, cache_write: Any = None, reasoning: Any = None
+) -> Usage | None:
+    """Usage where `whole_input` holds the cached parts, as OpenAI counts; null when neither side is known.
+
+    An input smaller than its cached parts contradicts itself: what was read afresh is then unknown.
+    """
+    whole, read, write = token_count(whole_input), token_count(cache_read), token_count(cache_write)
+    fresh = None if whole is None else whole - (read or 0) - (write or 0)
+    if fresh is not None and fresh < 0:
+        fresh = None
+    if fresh is None and token_count(output) is None:
+        return None
+    return Usage(
+        uncached_input=fresh,
+        cache_read=read,
+        cache_write=write,
+        output=token_count(output),
+        reasoning=token_count(reasoning),
+    )

@@ -2,16 +2,20 @@
 
 A line counts when it is distinctive: long enough, and found neither in the base tree nor in Python's own library.
 One such line in the prompt or the environment is a leak; in a mounted file, several must stand together, because
-common idioms stand anywhere.
+common idioms stand anywhere. A commit id counts in names and texts from seven digits on, in contents from twelve.
 """
 
 import json
+import lzma
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +31,19 @@ MIN_LENGTH = 20
 """Characters; shorter lines say too little to be anybody's answer."""
 TOGETHER = 3
 """Distinctive lines that make a mounted file a leak (all of them, where the expert added fewer)."""
-_ARCHIVES = {".whl", ".zip", ".egg"}
+_ARCHIVES = {".bz2", ".egg", ".gz", ".tar", ".tgz", ".whl", ".xz", ".zip"}
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
+_ENOUGH = 12
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{7,}")
 _LARGEST = 64 << 20
 
 
@@ -41,7 +57,7 @@ class Answer:
     @property
     def digest(self) -> str:
         """Digest of the answer: the key under which clean scans are remembered."""
-        return digest_of(["leak/1", self.commits, self.lines], 32)
+        return digest_of(["leak/2", self.commits, self.lines], 32)
 
 
 @dataclass(frozen=True)
@@ -84,9 +100,8 @@ def answer_of(repository: Path, base_tree: str, expert_tree: str, commits: Itera
 
 def scan_text(answer: Answer, place: str, text: str) -> list[Leak]:
     """Leaks in something the agent is told: a prompt, a name, an environment variable."""
-    leaks = [Leak(place, f"the expert's commit id {c[:8]}…") for c in answer.commits if c[:10] in text]
-    found = [line for line in answer.lines if line in text]
-    return leaks + [Leak(place, f"a line of the expert's change: {line[:80]!r}") for line in found[:3]]
+    found = [line for line in answer.lines if line in text][:3]
+    return _ids(answer, place, text) + [Leak(place, f"a line of the expert's change: {line[:80]!r}") for line in found]
 
 
 def scan_environment(answer: Answer, variables: Mapping[str, str]) -> list[Leak]:
@@ -120,59 +135,94 @@ def scan_roots(answer: Answer, roots: Sequence[Root], cache: Cache, progress: Pr
 
 
 def _scan_root(answer: Answer, root: Root) -> Iterator[Leak]:
-    patterns = [*answer.commits, *answer.lines]
-    if not patterns:
+    for path in _grep([c[:_ENOUGH] for c in answer.commits], root.path, "-rla", root.masked):
+        yield Leak(path, "the expert's commit id")
+    for path in _grep(answer.lines, root.path, "-rla", root.masked):
+        with Path(path).open(errors="replace") as text:
+            yield from _together(answer, path, text)
+    for file in _files(root):
+        yield from _ids(answer, str(file), str(file.relative_to(root.path.parent)))
+        if file.is_symlink():
+            yield from _ids(answer, str(file), str(file.readlink()))
+        elif file.suffix in _ARCHIVES:
+            yield from _scan_archive(answer, file)
+
+
+def _ids(answer: Answer, place: str, text: str) -> list[Leak]:
+    """Leaks of the expert's commit ids, whole or cut short."""
+    words = [w.lower() for w in _HEXADECIMAL.findall(text)]
+    return [
+        Leak(place, f"the expert's commit id {commit[:8]}…")
+        for commit in answer.commits
+        if any(commit.startswith(word) or word.startswith(commit) for word in words)
+    ]
+
+
+def _together(answer: Answer, place: str, lines: Iterable[str]) -> Iterator[Leak]:
+    wanted = set(answer.lines)
+    found = sorted(wanted & {text.strip() for text in lines})
+    if found and len(found) >= min(TOGETHER, len(wanted)):
+        yield Leak(place, f"{len(found)} of {len(wanted)} lines of the expert's change, such as {found[0][:80]!r}")
+
+
+def _files(root: Root) -> Iterator[Path]:
+    """Every file and folder below a root, no link followed; the root itself when it is a file."""
+    if not root.path.is_dir():
+        yield root.path
         return
-    for path in _grep(patterns, root.path, "-rlI", root.masked):
-        file = Path(path)
-        if file.is_file() and file.stat().st_size <= _LARGEST:
-            content = file.read_text(errors="replace")
-            yield from (Leak(path, f"the expert's commit id {c[:8]}…") for c in answer.commits if c in content)
-            yield from _together(answer, path, content)
-    for archive in _archives(root):
-        yield from _scan_archive(answer, archive)
-
-
-def _together(answer: Answer, place: str, content: str) -> Iterator[Leak]:
-    present = {text.strip() for text in content.splitlines()}
-    found = [line for line in answer.lines if line in present]
-    if found and len(found) >= min(TOGETHER, len(answer.lines)):
-        yield Leak(
-            place, f"{len(found)} of {len(answer.lines)} lines of the expert's change, such as {found[0][:80]!r}"
-        )
-
-
-def _archives(root: Root) -> Iterator[Path]:
-    if root.path.is_dir():
-        for folder, names, files in os.walk(root.path):
-            names[:] = [n for n in names if n not in root.masked]
-            found = (Path(folder) / f for f in files if Path(f).suffix in _ARCHIVES)
-            yield from (f for f in found if f.is_file())
+    for folder, names, files in os.walk(root.path):
+        names[:] = [n for n in names if n not in root.masked]
+        yield from (Path(folder) / name for name in (*names, *files))
 
 
 def _scan_archive(answer: Answer, archive: Path) -> Iterator[Leak]:
     try:
-        with zipfile.ZipFile(archive) as packed:
-            for member in packed.infolist():
-                if member.file_size <= _LARGEST and not member.is_dir():
-                    text = packed.read(member).decode(errors="replace")
-                    yield from _together(answer, f"{archive}!{member.filename}", text)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        for name, content in _members(archive):
+            place = f"{archive}!{name}"
+            yield from _ids(answer, place, name)
+            text = content.decode(errors="replace")
+            if any(commit[:_ENOUGH] in text for commit in answer.commits):
+                yield Leak(place, "the expert's commit id")
+            yield from _together(answer, place, text.splitlines())
+    except _UNREADABLE:
         return  # named like an archive, but none that Python could open: its bytes were searched above
 
 
+def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for member in packed.infolist():
+                if member.file_size <= _LARGEST and not member.is_dir():
+                    yield member.filename, packed.read(member)
+        return
+    with tarfile.open(archive) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry) if entry.isfile() and entry.size <= _LARGEST else None
+            if content is not None:
+                yield entry.name, content.read()
+
+
 def _grep(patterns: Sequence[str], path: Path, mode: str, masked: Sequence[str]) -> list[str]:
-    """Lines that GNU grep prints for fixed `patterns` below `path`: megabytes a second Python cannot match."""
+    """Lines that GNU grep prints for fixed `patterns` below `path`: megabytes a second Python cannot match.
+
+    Raises RecordError when it cannot search: what was not searched is not clean.
+    """
+    if not patterns:
+        return []
     with tempfile.NamedTemporaryFile("w", suffix=".patterns") as file:
         file.write("".join(f"{p}\n" for p in patterns))
         file.flush()
         hidden = [f"--exclude-dir={name}" for name in masked]
         done = subprocess.run(
-            ["grep", mode, "-F", "-s", "-D", "skip", *hidden, "-f", file.name, "--", str(path)],
+            ["grep", mode, "-F", "-D", "skip", *hidden, "-f", file.name, "--", str(path)],
             capture_output=True,
             env={"LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
             check=False,
         )
+    words = done.stderr.decode(errors="replace").splitlines()
+    failed = [w for w in words if not w.endswith((": Permission denied", ": No such file or directory"))]
+    if done.returncode > 1 and (failed or not words):  # what we may not read, the agent may not either
+        raise RecordError(f"grep cannot search: {failed[0] if failed else done.returncode}", file=path)
     return done.stdout.decode(errors="surrogateescape").splitlines()
 
 

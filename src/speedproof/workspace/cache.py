@@ -13,6 +13,8 @@ from speedproof.errors import RecordError
 from speedproof.workspace.mounts import unmount_below
 from speedproof.workspace.tree import remove
 
+_FULL = 64 << 10
+"""Bytes free under which whatever failed failed for lack of space."""
 _FOLDERS: dict[Path, Path] = {}
 """This process's folder for work in progress, by cache."""
 
@@ -49,8 +51,15 @@ class Cache:
                 make(beside)
                 beside.chmod(0o755)
                 beside.rename(target)
-            except BaseException:
+            except BaseException as error:
+                full = shutil.disk_usage(self.root).free < _FULL
                 shutil.rmtree(beside, ignore_errors=True)
+                if full and isinstance(error, Exception):  # programs that ran into it give any reason
+                    raise RecordError(
+                        "no space left on device",
+                        file=self.root,
+                        hint="free disk space, or set SPEEDPROOF_CACHE to another folder",
+                    ) from error
                 raise
         return target
 

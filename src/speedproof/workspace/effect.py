@@ -1,13 +1,13 @@
 """Whether a patch can change what the program does: comments, whitespace, docstrings and scratch files cannot."""
 
 import ast
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pathspec import GitIgnoreSpec
-from pygments.lexers import get_lexer_for_filename
-from pygments.token import Comment
 
 from speedproof.workspace.tree import SYMLINK, Entry, list_tree, read_blobs
 
@@ -15,8 +15,28 @@ _SCRATCH = {".bak", ".diff", ".log", ".md", ".orig", ".out", ".patch", ".rej", "
 _BUILD = ("cmakelists", "constraints", "requirements")
 # Not Go, whose comments can be directives, nor JavaScript, where the end of a line can end a statement.
 _FREE_FORM = {".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".java", ".rs"}
-_SILENT = {Comment, Comment.Single, Comment.Multiline}
-_LARGEST = 2 << 20
+_RAW = (b'R"', b'r"', b'r#"', b'"""')
+"""Marks of strings in which nothing is a comment."""
+_TOKEN = rb"""
+    (?P<comment>//LINE|/\*.*?(?:\*/|\Z)|\\\r?\n)
+    |(?P<blank>\s+)
+    |"(?:\\.|[^"\\STOP])*"?
+    |'(?:\\[^\n]|[^'\\\n])'
+    |[\w$\x80-\xff]+
+    |[][(){};,#/'"]
+    |[^][(){};,#/'"\w\s$\x80-\xff\\]+
+    |\\
+"""
+
+
+def _tokens(line: bytes, stop: bytes) -> re.Pattern[bytes]:
+    """`line`: the rest of a line comment; `stop`: what ends a string that was not closed."""
+    return re.compile(_TOKEN.replace(b"LINE", line).replace(b"STOP", stop), re.DOTALL | re.VERBOSE)
+
+
+_C = _tokens(rb"(?:\\\r?\n|[^\n])*", rb"\n")
+_LEXERS = {".java": _tokens(rb"[^\n]*", rb"\n"), ".rs": _tokens(rb"[^\n]*", b"")}
+_LARGEST = 1 << 20
 
 Effect = Literal["none", "tests_only", "code"]
 
@@ -48,16 +68,18 @@ def _has_effect(repository: Path, path: bytes, old: Entry | None, new: Entry | N
     if max(len(before), len(after)) > _LARGEST or b"\0" in before + after:
         return True
     if name.suffix in {".py", ".pyi"}:
-        meanings = _python_meaning(before), _python_meaning(after)
-    else:
-        meanings = _meaning(name.name, before), _meaning(name.name, after)
-    return meanings[0] is None or meanings[0] != meanings[1]
+        old_meaning, new_meaning = _python_meaning(before), _python_meaning(after)
+        return old_meaning is None or old_meaning != new_meaning
+    old_tokens, new_tokens = _meaning(name.suffix, before), _meaning(name.suffix, after)
+    return old_tokens is None or old_tokens != new_tokens
 
 
 def _python_meaning(source: bytes) -> str | None:
     """The syntax tree without docstrings and places; null when it does not parse."""
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the source does wrong is not ours to say
+            tree = ast.parse(source)
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 first = node.body[0] if node.body else None
@@ -72,11 +94,26 @@ def _python_meaning(source: bytes) -> str | None:
         return None
 
 
-def _meaning(name: str, source: bytes) -> str | None:
-    """The tokens without comments and whitespace; null where whitespace may mean something or no lexer is known."""
-    if PurePosixPath(name).suffix not in _FREE_FORM:
+def _meaning(suffix: str, source: bytes) -> list[bytes] | None:
+    """The tokens without comments and whitespace; null where these may mean something.
+
+    Our own few lines instead of a highlighter's lexers: those take hours on text made to that end.
+    """
+    if suffix not in _FREE_FORM or any(mark in source for mark in _RAW):
         return None
-    lexer = get_lexer_for_filename(name)
-    tokens = lexer.get_tokens(source.decode(errors="replace"))
-    # exact kinds: a preprocessor line is a kind of comment too, and has an effect
-    return "\0".join(v.strip() for kind, v in tokens if v.strip() and kind not in _SILENT)
+    tokens: list[bytes] = []
+    line_begins, directive = True, False
+    for match in _LEXERS.get(suffix, _C).finditer(source):
+        text, kind = match.group(), match.lastgroup
+        ends_line = kind == "blank" and b"\n" in text
+        if kind is None:
+            directive = directive or (line_begins and text == b"#")
+            tokens.append(text)
+            line_begins = False
+        elif directive:  # in a preprocessor's line a space may count, and the line's end does
+            tokens.append(b"\n" if ends_line else b" ")
+            if tokens[-2] == b" ":
+                del tokens[-2]
+        if ends_line:
+            line_begins, directive = True, False
+    return tokens

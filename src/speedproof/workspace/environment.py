@@ -51,7 +51,7 @@ def find_interpreter(python: str | None) -> Interpreter:
     elif "/" in python:
         candidates = [Path(python)]
     else:
-        found = _uv("python", "find", "--no-project", "--system", "--no-python-downloads", python)
+        found = run_uv("python", "find", "--no-project", "--system", "--no-python-downloads", python)
         candidates = [Path(found.stdout.strip())] if found.returncode == 0 else []
         pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
         candidates += sorted(pyenv.glob(f"{python}*/bin/python"))
@@ -106,14 +106,23 @@ def build_environment(
     return BuiltEnvironment(entry / "venv", digest, interpreter.prefix, interpreter.version)
 
 
-def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run_uv(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """uv with this machine's index and certificates; how it ended is for the caller to read."""
     inherited = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     environment = {**inherited, **uv_variables()}
-    return subprocess.run([uv.find_uv_bin(), *arguments], capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(
+        [uv.find_uv_bin(), *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env=environment,
+        cwd=cwd,
+    )
 
 
 def _checked(requirements: Sequence[str], *arguments: str) -> None:
-    done = _uv("--no-progress", *arguments)
+    done = run_uv("--no-progress", *arguments)
     if done.returncode:
         words = "\n".join(done.stderr.strip().splitlines()[-12:])
         raise EnvironmentFailed(

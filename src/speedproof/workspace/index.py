@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
@@ -12,19 +13,24 @@ _UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
+@cache
+def _pip_index() -> str | None:
+    pip = shutil.which("pip") or shutil.which("pip3")
+    if pip is None:
+        return None
+    answer = subprocess.run(
+        [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"
+    )
+    return answer.stdout.strip() or None if answer.returncode == 0 else None
+
+
 def index_url() -> str:
     """Address of the index: uv's setting, or pip's, else PyPI."""
     for variable in (*_UV, "PIP_INDEX_URL"):
         if value := os.environ.get(variable):
             # uv allows a name before the address: name=https://…
             return re.sub(r"^[\w.-]+=(?=\w+://)", "", value)
-    if pip := shutil.which("pip") or shutil.which("pip3"):
-        answer = subprocess.run(
-            [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"
-        )
-        if answer.returncode == 0 and (value := answer.stdout.strip()):
-            return value
-    return PYPI_SIMPLE_ENDPOINT
+    return _pip_index() or PYPI_SIMPLE_ENDPOINT
 
 
 def certificates() -> str | bool:

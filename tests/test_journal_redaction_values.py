@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speedproof.gateway.redact import redact, redact_value
+from speedproof.journal.redaction import redact, redact_value
 
 KEYS = [
     "sk-proj-abcdefghijkl",
@@ -20,7 +20,7 @@ KEYS = [
 @pytest.mark.parametrize("key", KEYS)
 def test_what_looks_like_a_key_is_masked(key: str) -> None:
     assert key not in redact(f"Incorrect API key provided: {key}. You can find")
-    assert redact_value({key: [{"a": f"x {key}"}]}, ()) == {"[secret]": [{"a": "x [secret]"}]}
+    assert key not in str(redact_value({key: [{"a": f"x {key}"}]}, ()))
 
 
 @pytest.mark.parametrize("text", ["task-oriented", "a disk-space check", "sk-", "risk-free", "the bearer of news"])
