@@ -48,8 +48,8 @@ def drive(
             port = MODEL_PORT if isolated else await gateway.listen(session)
             context = LaunchContext(
                 prompt=prompt,
-                workspace=sandbox.inside(places[0]),
-                home=sandbox.inside(places[1]),
+                workspace=sandbox.as_seen(places[0].target, places[:2]),
+                home=sandbox.as_seen(places[1].target, places[:2]),
                 model=model.model,
                 base_url=f"http://127.0.0.1:{port}",
                 token=session.token,

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from speedproof.tasks.models import PypiSource
-from speedproof.tasks.prompt import Paths, render_prompt
+from speedproof.tasks.prompt import render_prompt
 from speedproof.tasks.schema import suite_schema
 from speedproof.tasks.suite import load_suite
 
@@ -36,7 +36,7 @@ def test_a_suite_we_ship_loads_and_fits_the_schema(file: Path) -> None:
     valid(file)
     for task in loaded.suite.tasks:
         assert task.workloads
-        assert render_prompt(task, Paths())
+        assert render_prompt(task)
 
 
 @pytest.mark.parametrize("file", SUITES, ids=lambda f: f.parent.name)

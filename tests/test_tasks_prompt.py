@@ -1,12 +1,14 @@
 """The prompt says what to do and how to work, and nothing of the expert; the schema fits suites as they are written."""
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from speedproof.sandbox import HostSandbox, Mount
 from speedproof.tasks.models import Environment, GitSource, Limits, Task, Workload
-from speedproof.tasks.prompt import Paths, render_prompt
+from speedproof.tasks.prompt import render_prompt
 from speedproof.tasks.schema import suite_schema
 
 
@@ -26,7 +28,7 @@ def make(**fields: Any) -> Task:
 
 
 def test_the_prompt_says_what_to_do_where_and_how_it_is_judged() -> None:
-    prompt = render_prompt(make(limits=Limits(wall_s=90, idle_s=None, steps=7)), Paths())
+    prompt = render_prompt(make(limits=Limits(wall_s=90, idle_s=None, steps=7)))
     for words in (
         "Make parse() faster.",
         "/workspace",
@@ -44,34 +46,34 @@ def test_the_prompt_says_what_to_do_where_and_how_it_is_judged() -> None:
 
 
 def test_the_prompt_holds_nothing_of_the_expert_or_of_hidden_tests() -> None:
-    prompt = render_prompt(make(), Paths())
+    prompt = render_prompt(make())
     for words in ("deadbeef", "cafebabe", "example.org", "hidden.py", "expert"):
         assert words not in prompt
 
 
 def test_a_hidden_workload_is_not_in_the_prompt() -> None:
-    prompt = render_prompt(make(show_workload=False), Paths())
+    prompt = render_prompt(make(show_workload=False))
     assert "/task/work.py" not in prompt
     assert "The workload" not in prompt
 
 
 def test_a_task_with_instructions_alone_has_a_prompt() -> None:
-    prompt = render_prompt(
-        make(environment=None, workloads=(), tests=(), limits=Limits(wall_s=None, idle_s=None)), Paths()
-    )
+    prompt = render_prompt(make(environment=None, workloads=(), tests=(), limits=Limits(wall_s=None, idle_s=None)))
     assert "/opt/env" not in prompt
     assert "## Limits" not in prompt
     assert "\n\n\n" not in prompt
 
 
-def test_the_prompt_names_paths_as_the_agent_sees_them() -> None:
-    prompt = render_prompt(make(), Paths(workspace="/w", task="/t", environment="/e"))
+def test_without_a_sandbox_the_prompt_names_the_paths_of_the_host() -> None:
+    mounts = [Mount(Path("/w"), "/workspace"), Mount(Path("/t"), "/task"), Mount(Path("/e"), "/opt/env")]
+    prompt = HostSandbox().as_seen(render_prompt(make()), mounts)
     assert "/t/work.py" in prompt
     assert "/workspace" not in prompt
+    assert "/opt/env" not in prompt
 
 
 def test_instructions_are_text_and_no_template() -> None:
-    assert "{{ task }} {% if %} <b>&" in render_prompt(make(instructions="{{ task }} {% if %} <b>&"), Paths())
+    assert "{{ task }} {% if %} <b>&" in render_prompt(make(instructions="{{ task }} {% if %} <b>&"))
 
 
 TASK = {"name": "t", "source": {"git": ".", "expert": "abcdef0"}}

@@ -21,8 +21,18 @@ from speedproof.evaluation.testing import (
     require_sound_base,
     run_tests,
 )
-from speedproof.evaluation.verdict import conclude
-from speedproof.journal import Check, Diagnosis, Evaluation, Evidence, FailureClass, HostFacts, Method, TestsReport
+from speedproof.evaluation.verdict import conclude, said, whole
+from speedproof.journal import (
+    Check,
+    Diagnosis,
+    Evaluation,
+    Evidence,
+    FailureClass,
+    HostFacts,
+    Measurement,
+    Method,
+    TestsReport,
+)
 from speedproof.journal.base import digest_of, now
 from speedproof.sandbox import Sandbox
 from speedproof.workspace.effect import effect_of
@@ -256,6 +266,8 @@ class Judge:
             right = "fail" if verdict.correctness == "fail" else "unknown"  # not everything could be looked at
             reasons = (diagnosis.message, *verdict.reasons)
             verdict = verdict.model_copy(update={"correctness": right, "reasons": reasons})
+        elif measurement is not None:
+            diagnosis = _expert_diagnosis(self.prepared.task.name, measurement)
         return Evaluation(
             digest=digest_of([patch, self.prepared.digest, self.method.model_dump(), secrets.token_hex(8)], 16),
             evaluated_at=at,
@@ -296,3 +308,17 @@ def _changed(repository: Path, before: str, after: str) -> list[str]:
 def _task_diagnosis(error: TaskError) -> Diagnosis:
     failure = FailureClass(f"task/{error.kind}")
     return Diagnosis(failure=failure, message=error.what, stage="evaluate", confidence="direct", evidence=())
+
+
+def _expert_diagnosis(task: str, measurement: Measurement) -> Diagnosis | None:
+    """Why nothing can be proven on this task here; null when the expert is faster."""
+    expert = whole(measurement, EXPERT, BASE)
+    if expert is None or expert.decision == "faster":
+        return None
+    return Diagnosis(
+        failure=FailureClass.EXPERT_NOT_FASTER,
+        message=f"task {task}: the expert change itself is not shown to be faster here ({said(expert)})",
+        stage="measure",
+        confidence="direct",
+        evidence=(),
+    )

@@ -17,7 +17,7 @@ from speedproof.journal.base import now
 from speedproof.sandbox import Box, Mount
 from speedproof.sandbox.box import HOME, MODEL_PORT, WORKSPACE
 from speedproof.tasks.leak import scan_environment, scan_text
-from speedproof.tasks.prompt import Paths, render_prompt
+from speedproof.tasks.prompt import render_prompt
 from speedproof.workspace.checkout import Workspace, prepare_base
 from speedproof.workspace.effect import effect_of
 from speedproof.workspace.patch import PatchError, apply_patch, extract_patch
@@ -105,11 +105,15 @@ class _LiveAttempt:
         home = self.home = self.scratch / "home"
         home.mkdir()
         tree_mount, home_mount = Mount(workspace.path, WORKSPACE, True), Mount(home, HOME, True)
-        inside = sandbox.inside(tree_mount)
-        prompt = render_prompt(prepared.task, Paths(workspace=inside))
+        installation = self.ready.installations[self.item.agent]
+        with_files = prepared.task.show_workload
+        mounts = (tree_mount, home_mount, *prepared.mounts(with_files=with_files), *installation.mounts)
+        prompt = sandbox.as_seen(render_prompt(prepared.task), mounts)
         store.write_text("prompt.md", prompt)
         self.facts.fields["prompt_sha256"] = hashlib.sha256(prompt.encode()).hexdigest()
-        launch = self.launch = await self._launch(prompt, inside, sandbox.inside(home_mount))
+        launch = self.launch = await self._launch(
+            prompt, sandbox.as_seen(WORKSPACE, mounts), sandbox.as_seen(HOME, mounts)
+        )
         variables = {**prepared.variables(), **_IDENTITY, **launch.env}
         if self.item.control is None:
             leaks = scan_text(prepared.answer, "the prompt", prompt) + scan_environment(prepared.answer, variables)
@@ -119,17 +123,15 @@ class _LiveAttempt:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
         give_to(home, sandbox.uid)
-        installation = self.ready.installations[self.item.agent]
-        with_files = prepared.task.show_workload
         self.box = Box(
             argv=launch.argv,
             env=variables,
-            mounts=(tree_mount, home_mount, *prepared.mounts(with_files=with_files), *installation.mounts),
+            mounts=mounts,
             interpreters=(*prepared.interpreters, *installation.interpreters),
         )
-        mounts = tuple(f"{m.target} {'rw' if m.writable else 'ro'}" for m in self.box.mounts)
+        own = tuple(f"{m.target} {'rw' if m.writable else 'ro'}" for m in mounts)
         self.facts.fields["sandbox"] = self.ready.facts.model_copy(
-            update={"mounts": tuple(dict.fromkeys((*self.ready.facts.mounts, *mounts)))}
+            update={"mounts": tuple(dict.fromkeys((*self.ready.facts.mounts, *own)))}
         )
 
     async def _launch(self, prompt: str, workspace: str, home: str) -> Launch:

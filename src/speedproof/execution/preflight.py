@@ -1,6 +1,7 @@
 """The preflight: everything a run needs is made ready and checked before anything is spent."""
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,7 @@ def require_no_leak(ready: Ready, prepared: PreparedTask, agent: str, told: Told
         return  # a given patch may be the answer; without a sandbox nothing is hidden, and the record says so
     installation = ready.installations[agent]
     roots = [Root(m.source, f"{agent}-{installation.version}-{m.source}") for m in installation.mounts]
-    roots += interpreter_roots(installation.interpreters)
+    roots += interpreter_roots((*installation.interpreters, Path(sys.base_prefix)))  # the last hands out the socket
     roots += prepared.roots(with_files=prepared.task.show_workload)
     roots += [Root(p, str(p.stat().st_mtime_ns), ("dist-packages",)) for p in system_paths()]
     refuse_leaks(prepared, scan_roots(prepared.answer, roots, ready.cache, told))

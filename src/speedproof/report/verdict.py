@@ -50,12 +50,13 @@ def headline(row: Row) -> Headline:
         return Headline("unreadable record", "outside", row.error or "")
     if row.proven:
         return Headline("faster, as a control" if row.control else "proven", "good", reason)
-    if row.judging and row.patch == "applied":
-        return Headline(f"not judged: {cause(row.judging.failure)}", "outside", row.judging.message)
     if row.correctness in ("fail", "flaky"):
         words = "wrong" if row.correctness == "fail" else "flaky"
         why = next(iter(row.failed + row.flagged), reason)
         return Headline(f"fast but {words}" if row.speed == "faster" else words, "bad", why)
+    if row.judging and row.patch == "applied":
+        judged = "not proven" if row.speed else "not judged"
+        return Headline(f"{judged}: {cause(row.judging.failure)}", "outside", row.judging.message)
     if row.run is None:
         why = "still running, or cut off" if row.state == "open" else row.error or "no status has been derived"
         return Headline("open" if row.state == "open" else "no status", "outside", why)

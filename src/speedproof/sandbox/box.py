@@ -1,6 +1,6 @@
 """The protocol of sandboxes: a Box says what is seen and run; a sandbox turns it into a command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -70,8 +70,8 @@ class Sandbox(Protocol):
         """User id that the confined process has on the host; what it may write must belong to it."""
         ...
 
-    def inside(self, mount: Mount) -> str:
-        """The path under which the confined process sees a mount."""
+    def as_seen(self, text: str, mounts: Sequence[Mount]) -> str:
+        """`text`, in which the mounts' targets are named, as the confined process must read it."""
         ...
 
     def start(self, box: Box, info_fd: int | None = None) -> Started:

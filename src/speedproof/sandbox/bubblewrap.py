@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -83,8 +84,8 @@ class Bubblewrap(Sandbox):
         answer = subprocess.run([self._program, "--version"], capture_output=True, text=True, check=False)
         return answer.stdout.strip().removeprefix("bubblewrap ")
 
-    def inside(self, mount: Mount) -> str:
-        return mount.target
+    def as_seen(self, text: str, mounts: Sequence[Mount]) -> str:  # noqa: ARG002 - mounts stand where they are named
+        return text
 
     def start(self, box: Box, info_fd: int | None = None) -> Started:
         argv = [self._program, "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 from speedproof.journal import SandboxFacts
 from speedproof.sandbox.box import Box, Mount, Sandbox, Started
@@ -17,21 +18,18 @@ class HostSandbox(Sandbox):
     def uid(self) -> int:
         return os.geteuid()
 
-    def inside(self, mount: Mount) -> str:
-        return str(mount.source)
+    def as_seen(self, text: str, mounts: Sequence[Mount]) -> str:
+        targets = {m.target: str(m.source) for m in mounts}
+        longest_first = sorted(targets, key=len, reverse=True)
+        pattern = "|".join(rf"(?<![\w./-]){re.escape(t)}(?![\w.-])" for t in longest_first) or r"(?!)"
+        return re.sub(pattern, lambda match: targets[match.group()], text)
 
     def start(self, box: Box, info_fd: int | None = None) -> Started:  # noqa: ARG002 - there is no inside to name
-        targets = {m.target: str(m.source) for m in box.mounts}
-        longest_first = sorted(targets, key=len, reverse=True)
-        pattern = re.compile("|".join(rf"(?<![\w./-]){re.escape(t)}(?![\w.-])" for t in longest_first) or r"(?!)")
-
-        def outside(text: str) -> str:
-            return pattern.sub(lambda match: targets[match.group()], text)
-
-        argv = [outside(a) for a in box.argv]
+        argv = [self.as_seen(a, box.mounts) for a in box.argv]
         if box.cpu is not None:
             argv = ["taskset", "-c", str(box.cpu), *argv]
-        return Started(argv, {k: outside(v) for k, v in box.env.items()}, box.keep_fds, outside(box.cwd))
+        env = {k: self.as_seen(v, box.mounts) for k, v in box.env.items()}
+        return Started(argv, env, box.keep_fds, self.as_seen(box.cwd, box.mounts))
 
     def probe(self) -> SandboxFacts:
         return no_sandbox_facts()

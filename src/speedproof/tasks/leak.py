@@ -115,7 +115,7 @@ def scan_roots(answer: Answer, roots: Sequence[Root], cache: Cache, progress: Pr
     clean: list[str] = json.loads(memory.read_text()) if memory.is_file() else []
     leaks: list[Leak] = []
     fresh: list[str] = []
-    for root in roots:
+    for root in dict.fromkeys(roots):
         key = digest_of([str(root.path), root.version, root.masked], 32)
         if key in clean:
             continue

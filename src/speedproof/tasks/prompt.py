@@ -1,21 +1,9 @@
 """What the agent is told: the task's instructions and how to work, never anything about the expert's change."""
 
-from dataclasses import dataclass
-
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from speedproof.sandbox.box import ENVIRONMENT, TASK, WORKSPACE
 from speedproof.tasks.models import Limits, Task
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Where things stand, as the agent sees them."""
-
-    workspace: str = WORKSPACE
-    task: str = TASK
-    environment: str = ENVIRONMENT
-
 
 _TEMPLATES = Environment(
     loader=PackageLoader("speedproof.tasks"),
@@ -27,11 +15,13 @@ _TEMPLATES = Environment(
 )
 
 
-def render_prompt(task: Task, paths: Paths) -> str:
-    """The prompt of a task, in Markdown."""
+def render_prompt(task: Task) -> str:
+    """The prompt of a task, in Markdown, with paths as a sandbox shows them."""
     return _TEMPLATES.get_template("prompt.md.j2").render(
         task=task,
-        paths=paths,
+        workspace=WORKSPACE,
+        task_files=TASK,
+        environment=ENVIRONMENT,
         own_tests=[tests for tests in task.tests if not tests.files],
         bounds=_bounds(task.limits),
     )

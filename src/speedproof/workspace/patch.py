@@ -8,6 +8,7 @@ ours as plain bytes. Only then does git make the diff.
 import errno
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from pathspec import GitIgnoreSpec
 
 from speedproof.errors import SpeedproofError
 from speedproof.workspace.checkout import Workspace, stamp_of
-from speedproof.workspace.git import git
+from speedproof.workspace.git import GitError, git
 from speedproof.workspace.tree import GITLINK, SYMLINK, Entry, list_tree, read_blobs
 
 EXCLUDES = (
@@ -43,6 +44,7 @@ MAX_CHANGED = 128 << 20
 """Bytes of all new and changed files together; what comes beyond is refused."""
 _FILES = {"100644", "100755"}
 _NAMED = 100
+_MACHINE = re.compile("No space left|Disk quota|Permission denied|Read-only file system|Input/output error")
 
 
 class PatchError(SpeedproofError):
@@ -134,8 +136,10 @@ def apply_patch(repository: Path, tree: str, patch: bytes, index: Path) -> str:
             git(
                 "apply", "--cached", "--binary", "--whitespace=nowarn", "-", repository=repository, env=env, input=patch
             )
-        except SpeedproofError as error:
-            raise PatchError(getattr(error, "stderr", str(error))) from error
+        except GitError as error:
+            if _MACHINE.search(error.stderr):
+                raise  # the disk's fault, not the patch's
+            raise PatchError(error.stderr) from error
     return git("write-tree", repository=repository, env=env).decode().strip()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speedproof.errors import RecordError, SourceError
 from speedproof.workspace.git import git, git_environment
+from speedproof.workspace.mounts import unmount_below
 
 GITLINK = "160000"
 SYMLINK = "120000"
@@ -100,6 +101,7 @@ def remove(folder: Path) -> None:
         ["rm", "-rf", "--one-file-system", "--", str(folder)], capture_output=True, text=True, check=False
     )
     if done.returncode:
+        unmount_below(folder)  # an interruption can come between a mount and the note of it
         subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], capture_output=True, check=False)
         done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
