@@ -1,5 +1,6 @@
 """The command line as a person uses it: a process of its own, with a cache, and a state folder, of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -7,8 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from speedproof.cli import app
 
 PROGRAM = (sys.executable, "-c", "from speedproof.cli import main; main()")
 WITH_SHELL_AGENT = (sys.executable, str(Path(__file__).parent / "shell_agent.py"))
@@ -31,9 +36,29 @@ def run(
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=120,
+        timeout=280,
         check=False,
     )
+
+
+def call(*words: object, cwd: Path, cache: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which saves the start of another."""
+    out, err = StringIO(), StringIO()
+    code: Any = 0
+    argv = ["speedproof", *map(str, words)]
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        patch.dict(os.environ, environment(cache, **env), clear=True),
+        patch.object(sys, "argv", argv),
+        patch.object(app, "keep_mounts_to_ourselves", lambda: True),
+    ):
+        try:
+            app.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+    return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
 
 class Running:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import WITH_SHELL_AGENT, Running, read_json, run
+from command_line import WITH_SHELL_AGENT, Running, call, read_json, run
 from small_project import GENUINE, PYTEST, Project, prepare_small, task_of, write_suite
 from speedproof.analysis import Row, rows
 from speedproof.journal import RunStore, Store
@@ -84,9 +84,9 @@ def test_ctrl_c_ends_the_attempt_as_cancelled_with_what_it_has_done(
     assert row.evaluation is None
     assert events(found) == ["attempt_began", "attempt_sealed", "cancelled"]
     wait_until_nobody_sees(cache.root)
-    shown = run("explain", row.item[:6], cwd=tmp_path, cache=cache.root)
+    shown = call("explain", row.item[:6], cwd=tmp_path, cache=cache.root)
     assert shown.returncode == 0 and "cancelled" in shown.stdout
-    later = run("evaluate", "latest", "--json", cwd=tmp_path, cache=cache.root)
+    later = call("evaluate", "latest", "--json", cwd=tmp_path, cache=cache.root)
     assert later.returncode == 0, later.stderr
     assert read_json(later.stdout)["rows"][0]["correctness"] == "pass"
 
@@ -127,7 +127,7 @@ def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
     patch.write_bytes(project.patch({"tools.py": GENUINE}))
     words = ["run", "suite.yaml", "--agent", "patch:expert", "--agent", f"patch:{patch}", "--max-blocks", "12"]
     draw = random.Random()
-    for _ in range(5):
+    for _ in range(4):
         commands = [Running(*words, cwd=tmp_path, cache=own) for _ in MOMENTS]
         for command, (line, most) in zip(commands, MOMENTS, strict=True):
             command.wait_for(line)
@@ -164,12 +164,12 @@ def test_a_cut_attempt_is_called_crashed_by_report_and_explain(tmp_path: Path, s
     assert slow.end(signal.SIGKILL) == -signal.SIGKILL
     wait_until_nobody_sees(cache.root)
     assert mounts_below(cache.root) == []
-    shown = run("report", "latest", "--json", cwd=tmp_path, cache=cache.root)
+    shown = call("report", "latest", "--json", cwd=tmp_path, cache=cache.root)
     assert shown.returncode == 0, shown.stderr
     (row,) = read_json(shown.stdout)["rows"]
     assert (row["state"], row["run"], row["proven"]) == ("open", "crashed", False)
     assert row["diagnosis"]["failure"] == "infrastructure/interrupted"
-    told = run("explain", row["item"], cwd=tmp_path, cache=cache.root)
+    told = call("explain", row["item"], cwd=tmp_path, cache=cache.root)
     assert told.returncode == 0 and "crashed" in told.stdout and "without sealing the attempt" in told.stdout
 
 
@@ -217,7 +217,7 @@ def test_a_full_disk_under_the_records_is_said_so_and_earlier_records_stand(
     words = ["run", "suite.yaml", "--agent", "patch:expert"]
     with small_disk(tmp_path / "disk", 512) as disk:
         state = disk / "state"
-        first = run(*words, "--state", state, cwd=tmp_path, cache=cache.root)
+        first = call(*words, "--state", state, cwd=tmp_path, cache=cache.root)
         whole: list[Row] = rows(Store(state).run("latest")) if first.returncode == 0 else []
         assert whole or "o space" in first.stderr
         filler = disk / "filler"
@@ -225,7 +225,7 @@ def test_a_full_disk_under_the_records_is_said_so_and_earlier_records_stand(
             filler.unlink(missing_ok=True)
             size = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - left_kilobytes * 1024
             filler.write_bytes(b"x" * max(0, size))
-            assert_said_so(run(*words, "--state", state, cwd=tmp_path, cache=cache.root))
+            assert_said_so(call(*words, "--state", state, cwd=tmp_path, cache=cache.root))
             for store in Store(state).runs():
                 _check_records(store)
         if whole:

@@ -339,3 +339,27 @@ def test_nothing_is_begun_when_a_task_is_broken(place: Place) -> None:
     with pytest.raises(SpeedproofError, match="no such luck"):
         place.run([Lane("patch", None, "expert")], build="echo no such luck; false")
     assert not place.state.exists()
+
+
+CODEX = """format: speedproof/script/1
+turns:
+  - say: I will use a dict.
+    run: |
+      sed -i 's/^    found = \\[\\]$/    return list(dict.fromkeys(items))/' tools.py
+  - run: python -m pytest -q -p no:cacheprovider tests 2>&1 | tail -1
+  - finish: unique() is linear now.
+"""
+
+
+@pytest.mark.agents
+def test_a_real_agent_s_improvement_is_proven(place: Place) -> None:
+    place.cache = Cache()  # agents are installed once a machine
+    (place.folder / "script.yaml").write_text(CODEX)
+    run = place.run([Lane("codex", f"scripted:{place.folder}/script.yaml")])
+    (store,) = run.attempts()
+    attempt, status = read(store)
+    assert (status.run, status.patch, status.calls, status.confirmed) == ("completed", "applied", 3, True)
+    assert attempt.agent_version and attempt.trajectory
+    assert attempt.outcome is not None and attempt.outcome.message == "unique() is linear now."
+    verdict = store.evaluations()[0].verdict
+    assert (verdict.correctness, verdict.speed, verdict.integrity, verdict.proven) == ("pass", "faster", "clean", True)

@@ -135,3 +135,38 @@ def test_tools_that_the_provider_would_run_on_the_network_are_taken_out() -> Non
     chat = {"model": "m", "messages": [], "tools": [CHAT_BASH], "web_search_options": {}, "plugins": [{"id": "web"}]}
     sent = json.loads(read_request("chat", json.dumps(chat).encode(), {}).body)
     assert set(sent) == {"model", "messages", "tools"}
+
+
+PICTURE = "data:image/png;base64,AAAA"
+REMOTE = [
+    ("chat", {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, "image_url"),
+    ("chat", {"type": "image_url", "image_url": " HTTP://example.org/a.png"}, "image_url"),
+    ("chat", {"type": "video_url", "video_url": {"url": "gs://bucket/a"}}, "video_url"),
+    ("chat", {"type": "file", "file": {"file_data": "https://example.org/a.pdf"}}, "file_data"),
+    ("chat", {"type": "file", "file": {"file_id": "file-1"}}, "file_id"),
+    ("responses", {"type": "input_file", "file_url": "https://example.org/a.txt"}, "file_url"),
+    ("responses", {"type": "input_image", "image_url": "https://example.org/a.png"}, "image_url"),
+    ("chat", {"type": "image_url", "image_url": {"url": PICTURE}}, None),
+    ("responses", {"type": "input_image", "image_url": PICTURE}, None),
+    ("responses", {"type": "input_text", "text": "image_url: https://example.org/a.png"}, None),
+    ("responses", {"type": "input_file", "file_data": "QUJD", "file_id": None}, None),
+]
+
+
+@pytest.mark.parametrize(("protocol", "part", "field"), REMOTE)
+def test_content_that_the_provider_would_fetch_is_noticed(protocol: Any, part: dict[str, Any], field: str) -> None:
+    message = {"role": "user", "content": [{"type": "text", "text": "x"}, part]}
+    body = {"model": "m", ("messages" if protocol == "chat" else "input"): [message]}
+    assert read_request(protocol, json.dumps(body).encode(), {}).remote == field
+
+
+@pytest.mark.parametrize("more", [{"prompt": {"id": "pmpt_1"}}, {"conversation": "conv_1"}, {"prompt": None}])
+def test_content_that_the_provider_would_recall_is_noticed(more: dict[str, Any]) -> None:
+    body = {"model": "m", "input": "x", "tools": [{"type": "function", "parameters": {"image_url": "a:b"}}], **more}
+    found = read_request("responses", json.dumps(body).encode(), {}).remote
+    assert found == next((name for name, value in more.items() if value), None)
+
+
+def test_a_key_given_twice_is_refused_for_the_provider_might_read_the_other() -> None:
+    with pytest.raises(Malformed):
+        read_request("responses", b'{"model":"m","conversation":"conv_1","conversation":null}', {})

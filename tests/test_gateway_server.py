@@ -679,3 +679,54 @@ async def test_the_record_agrees_with_the_providers_ledger(tmp_path: Path) -> No
     recorded = sorted((o.status, o.usage and o.usage.total) for _, o in calls if o)
     assert recorded == sorted((entry.status, entry.usage and entry.usage.total) for entry in model.ledger)
     assert all(outcome.complete for _, outcome in calls if outcome)
+
+
+@in_loop
+async def test_what_the_provider_would_fetch_for_the_agent_is_refused(tmp_path: Path) -> None:
+    async with between(say_hello, tmp_path) as agent:
+        item = {"role": "user", "content": [{"type": "input_file", "file_url": "https://example.org/a"}]}
+        for path in ("/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens"):
+            status, answer = await agent.post(path, responses(item))
+            assert (status, answer["error"]["code"]) == (400, "remote_content_refused")
+            assert "'file_url'" in answer["error"]["message"]
+        found = await agent.calls(3)
+    assert [o.answered_by for _, o in found if o] == ["gateway"] * 3
+    assert agent.session.meter.steps == 0
+
+
+@in_loop
+async def test_compaction_is_pinned_and_counted_as_the_model_call_it_is(tmp_path: Path) -> None:
+    sent: list[Any] = []
+
+    async def compact(request: web.Request) -> web.StreamResponse:
+        sent.append(await request.json())
+        return web.json_response(
+            {"object": "response.compaction", "output": [], "usage": {"input_tokens": 90, "output_tokens": 10}}
+        )
+
+    async with between(compact, tmp_path, pins={"model": "pinned"}) as agent:
+        assert (await agent.post("/v1/responses/compact", responses()))[0] == 200
+        ((intent, outcome),) = await agent.calls(1)
+    assert sent[0]["model"] == "pinned"
+    assert (intent.protocol, intent.model_asked, intent.sent["model"]) == ("responses", "m", "pinned")
+    assert outcome is not None and outcome.complete
+    assert outcome.usage == Usage(uncached_input=90, output=10)
+    assert (agent.session.meter.steps, agent.session.meter.tokens) == (1, 100)
+
+
+@in_loop
+@pytest.mark.parametrize("bound", ["MOST_CALLS", "MOST_RECORDED"])
+async def test_a_flood_of_calls_ends_the_attempt_and_not_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(f"speedproof.gateway.session.{bound}", 5)
+    async with between(say_hello, tmp_path) as agent:
+        for _ in range(20):
+            await agent.post("/v1/anything", {}, Authorization="Bearer wrong")
+        found = await agent.calls()
+    assert (agent.session.stopped, agent.session.stop_event.is_set()) == (StopCause.STEPS, True)
+    assert len(found) <= 6
+    last = found[-1][1]
+    assert last is not None and last.error is not None
+    assert (last.status, last.answered_by) == (400, "gateway")
+    assert "no more calls are recorded" in last.error

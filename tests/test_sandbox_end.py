@@ -241,10 +241,19 @@ class TestWhatTheAgentLeaves:
         assert done.facts.trajectory is None
         assert not (done.store.folder / "trajectory.json").exists()
 
+    def test_endless_output_is_cut_in_its_middle(self, source: Source, cache: Cache, tmp_path: Path) -> None:
+        agent = ProbeAgent("echo first; yes some text 2>/dev/null | head -c 60000000; echo last; echo one >&2")
+        done = attempt(agent, prepare(source, cache), Bubblewrap(), tmp_path)
+        lines = done.store.log_lines("stdout.log.zst")
+        assert (lines[0], lines[-1]) == ("first", "last")
+        assert sum(line.startswith("[speedproof: ") and "bytes are left out here" in line for line in lines) == 1
+        assert sum(len(line) + 1 for line in lines) < 30_000_000
+        assert done.stderr == "one"
+
     def test_a_home_full_of_traps_is_removed(self, source: Source, cache: Cache, tmp_path: Path) -> None:
         command = (
             "cd $HOME; mkfifo a; ln -s / root; mkdir -p b/c; touch b/c/d; chmod 000 b/c b; "
-            "i=0; while [ $i -lt 300 ]; do mkdir deep-deep-deep-deep; cd deep-deep-deep-deep; i=$((i+1)); done"
+            "i=0; while [ $i -lt 210 ]; do mkdir deep-deep-deep-deep; cd deep-deep-deep-deep; i=$((i+1)); done"
         )
         done = attempt(ProbeAgent(command), prepare(source, cache), Bubblewrap(), tmp_path)
         assert done.facts.state == "sealed" and done.facts.error is None

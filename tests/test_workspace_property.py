@@ -69,7 +69,7 @@ def found(root: Path) -> dict[bytes, Content]:
 
 
 @pytest.mark.parametrize("kind", ["overlay", "copy"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS)
 def test_edits_survive_the_way_through_the_patch(kind: str, cache: Cache, edits: list[tuple[str, str, object]]) -> None:
     base = {path: content for path, content in BASE.items() if b"ignore" not in path and not path.endswith(b".log")}

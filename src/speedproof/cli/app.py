@@ -46,6 +46,9 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 def main() -> None:
     """Run the command line; errors a user can act on end with exit code 2 and no traceback."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for word in sys.argv[1:]:
+        if not _is_text(word):
+            _refuse(console, f"{word!r} is no UTF-8 text\n  next: rename the file, or name it by another path")
     keep_mounts_to_ourselves()
     try:
         app()
@@ -60,6 +63,14 @@ def main() -> None:
         if ended.code == 130:  # typer's own answer to Ctrl-C
             console.print("interrupted: every record is whole; `speedproof report` shows what there is")
         raise
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse(console: Console, what: str) -> NoReturn:

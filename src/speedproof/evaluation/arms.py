@@ -1,5 +1,6 @@
 """Arms: the states measured against each other, written out and built where their own code cannot change them."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from speedproof.errors import TaskError
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.evaluation.running import run_command
 from speedproof.sandbox import Box, Mount, Sandbox
-from speedproof.sandbox.box import WORKSPACE
-from speedproof.workspace.checkout import Base, Workspace
+from speedproof.sandbox.box import ENVIRONMENT, OUT, WORKSPACE
+from speedproof.workspace.checkout import Base, Stamp, Workspace, stamps
 from speedproof.workspace.git import git
-from speedproof.workspace.reading import read_untrusted
 from speedproof.workspace.tree import Entry, give_to, list_tree, remove, write_tree
 
 BUILD_TIMEOUT_S = 3600.0
+COMPILE_TIMEOUT_S = 300.0
+_BYTECODE = re.compile(rb"(.*/)?__pycache__/([^/]+?)\.[^/.]+\.pyc", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ def restore_protected(
 def make_arm(name: str, tree: str, prepared: PreparedTask, repository: Path, sandbox: Sandbox, folder: Path) -> ArmTree:
     """Write `tree` under `folder` and build it.
 
-    Raises TaskError when the build command fails, with the end of its output.
+    Raises TaskError when the build command fails, with the end of its output, or when it changes protected paths:
+    the code that is judged must not write its own tests.
     """
     target = folder / name
     target.mkdir(parents=True)
     write_tree(repository, tree, target)
     give_to(target, sandbox.uid)
     if prepared.task.build is not None:
+        before = _protected_stamps(target, prepared)
         box = Box(
             argv=("/bin/sh", "-c", prepared.task.build),
             env=prepared.variables(),
@@ -78,29 +82,40 @@ def make_arm(name: str, tree: str, prepared: PreparedTask, repository: Path, san
                 kind="setup_failed",
                 hint="run the command by hand; it must work offline",
             )
+        if _protected_stamps(target, prepared) != before:
+            remove(target)
+            raise TaskError(
+                f"task {prepared.task.name}: the build on {name} changes protected paths",
+                kind="setup_failed",
+                hint="narrow `protected` in the suite where the build writes there for good reason",
+            )
     return ArmTree(name, tree, target)
 
 
-def keep_bytecode(used: Workspace, arm: ArmTree) -> int:
-    """Copy the bytecode that a warm-up left in a throwaway workspace into the arm; returns how many files.
+def _protected_stamps(folder: Path, prepared: PreparedTask) -> dict[bytes, Stamp]:
+    spec = GitIgnoreSpec.from_lines(prepared.task.protected)
+    return {p: stamp for p, stamp in stamps(folder).items() if spec.match_file(p.decode(errors="surrogateescape"))}
 
-    Both trees are hostile: a link in either could lead out of them, so nothing is read or written through one.
+
+def compile_bytecode(used: Workspace, arm: ArmTree, prepared: PreparedTask, sandbox: Sandbox, scratch: Path) -> None:
+    """Compile in the arm what a warm-up in `used` imported, so that no measured run has to.
+
+    Only the names of what was imported are taken from the warm-up; the bytecode there is the arm's own work.
     """
-    kept = 0
-    for found in sorted(used.path.rglob("__pycache__/*.pyc")):
-        relative = found.relative_to(used.path)
-        source = arm.folder / relative.parent.parent / f"{relative.name.split('.')[0]}.py"
-        target = arm.folder / relative
-        if any(_holds_link(root, relative.parent) for root in (used.path, arm.folder)):
-            continue
-        content = read_untrusted(found, 16 << 20)
-        if content is None or not source.is_file() or target.exists() or target.is_symlink():
-            continue
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(content)
-        kept += 1
-    return kept
-
-
-def _holds_link(root: Path, relative: Path) -> bool:
-    return any((root / part).is_symlink() for part in (relative, *relative.parents))
+    if prepared.environment is None:
+        return  # no interpreter is known: every run of every arm then compiles for itself
+    try:
+        left = stamps(used.path).keys() - used.before.keys()
+    except OSError:
+        return  # the warm-up left a tree nobody can walk; as above
+    found = (_BYTECODE.fullmatch(path) for path in left)
+    sources = sorted({(m[1] or b"") + m[2] + b".py" for m in found if m} & used.before.keys())
+    listing = scratch / f"sources-{arm.name}"
+    listing.write_bytes(b"".join(source + b"\n" for source in sources))
+    box = Box(
+        argv=(f"{ENVIRONMENT}/bin/python", "-I", "-m", "compileall", "-q", "-i", f"{OUT}/sources"),
+        env=prepared.variables(),
+        mounts=(Mount(arm.folder, WORKSPACE, writable=True), Mount(listing, f"{OUT}/sources"), *prepared.mounts()),
+        interpreters=prepared.interpreters,
+    )
+    run_command(sandbox, box, COMPILE_TIMEOUT_S)  # what cannot be compiled is compiled, or fails, in each run

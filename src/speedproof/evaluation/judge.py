@@ -38,7 +38,7 @@ from speedproof.sandbox import Sandbox
 from speedproof.workspace.effect import effect_of
 from speedproof.workspace.git import git
 from speedproof.workspace.patch import PatchError, apply_patch, borrow
-from speedproof.workspace.tree import remove
+from speedproof.workspace.tree import list_tree, remove
 
 Told = Callable[[str], None]
 
@@ -137,15 +137,18 @@ class Judge:
             distinct = {c.arm.name: c.arm for c in judged if c.arm is not None}  # patches may come to the same tree
             arms = [base, expert, control, *distinct.values()]
             count = len(arms)
-            measured = measure(
-                self.prepared,
-                arms,
-                self.sandbox,
-                self.method,
-                self.scratch,
-                {c.arm.name for c in judged if c.arm is not None and not c.hopeless()},
-                lambda done, most: self.told(f"measuring {count} arms: block {done} of at most {most}"),
-            )
+            open_arms = {c.arm.name for c in judged if c.arm is not None and not c.hopeless()}
+            self.told("waiting for the stopwatch: another run may be measuring on this machine")
+            with self.prepared.cache.lock("measuring", "host"):
+                measured = measure(
+                    self.prepared,
+                    arms,
+                    self.sandbox,
+                    self.method,
+                    self.scratch,
+                    open_arms,
+                    lambda done, most: self.told(f"measuring {count} arms: block {done} of at most {most}"),
+                )
         for candidate in judged:
             self._check_measured(candidate, measured)
         return measured
@@ -179,11 +182,12 @@ class Judge:
         candidate.checks.append(Check(name="applies", result="pass", message="the patch applies to the base commit"))
         effect = effect_of(self.repository, base_tree, tree, self.prepared.task.protected)
         restored, touched = restore_protected(self.repository, base_tree, tree, self.prepared.task.protected, index)
-        files = _changed(self.repository, base_tree, tree)
+        added, changed = _changes(self.repository, base_tree, tree)
         candidate.checks += [
             made.effect_check(effect),
             made.protected_check(touched),
-            made.configuration_check(files, touched),
+            made.configuration_check(changed, touched, built=self.prepared.task.build is not None),
+            self._shadowing(added),
         ]
         if restored == base_tree:
             return
@@ -195,12 +199,19 @@ class Judge:
         if self.prepared.task.build is not None:
             candidate.checks.append(Check(name="build", result="pass", message="the patch builds"))
 
+    def _shadowing(self, added: list[str]) -> Check:
+        known = (p.decode(errors="replace") for p in list_tree(self.repository, self.prepared.commits.base_tree))
+        taken, python_path = self.prepared.module_names(), self.prepared.variables()["PYTHONPATH"]
+        return made.shadowing_check(added, known, taken, python_path)
+
     def _reference_tests(self, base: ArmTree, expert: ArmTree) -> tuple[TestsReport, TestsReport]:
         self.told("running the tests on base and expert")
-        reports = [cached_tests(self.prepared, arm, self.sandbox, self.scratch) for arm in (base, expert)]
-        require_sound_base(self.prepared, reports[0])
-        require_common(self.prepared, *reports)
-        return reports[0], reports[1]
+        on_base = cached_tests(self.prepared, base, self.sandbox, self.scratch)
+        require_sound_base(self.prepared, on_base)
+        passing = [name for name, result in on_base.results.items() if result == "passed"]
+        on_expert = cached_tests(self.prepared, expert, self.sandbox, self.scratch, passing)
+        require_common(self.prepared, on_base, on_expert)
+        return on_base, on_expert
 
     def _test(self, candidate: _Candidate, base: TestsReport, expert: TestsReport) -> None:
         assert candidate.arm is not None
@@ -216,6 +227,9 @@ class Judge:
         failing = [name for name in wanted if report.results.get(name) != "passed"]
         if not failing:
             message = f"all {len(wanted)} tests that pass on base and expert pass"
+            spared = sum(r == "passed" for r in base.results.values()) - len(wanted)
+            if spared:
+                message += f"; {spared} that pass on base do not on the expert and are left out"
             candidate.checks.append(Check(name="tests", result="pass", message=message))
             return
         again = self._again(candidate.arm)
@@ -243,6 +257,9 @@ class Judge:
             return
         if name in measured.wrong:
             candidate.checks.append(Check(name="outputs", result="fail", message=measured.wrong[name]))
+        elif not measured.compared:
+            message = "the workloads hand over no outputs, so there is nothing to compare"
+            candidate.checks.append(Check(name="outputs", result="unknown", message=message))
         else:
             message = "the outputs equal base's on every seed"
             candidate.checks.append(Check(name="outputs", result="pass", message=message))
@@ -300,9 +317,12 @@ class _Timed:
         self.seconds[self.name] = round(time.monotonic() - self.began, 3)
 
 
-def _changed(repository: Path, before: str, after: str) -> list[str]:
-    raw = git("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after, repository=repository)
-    return [p.decode(errors="replace") for p in raw.split(b"\0") if p]
+def _changes(repository: Path, before: str, after: str) -> tuple[list[str], list[str]]:
+    """The added paths, and all changed ones, between two trees."""
+    raw = git("diff-tree", "-r", "-z", "--name-status", "--no-renames", before, after, repository=repository)
+    words = [w.decode(errors="replace") for w in raw.split(b"\0") if w]
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    return [path for kind, path in pairs if kind == "A"], [path for _, path in pairs]
 
 
 def _task_diagnosis(error: TaskError) -> Diagnosis:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from speedproof.errors import TaskError
-from speedproof.evaluation.arms import ArmTree, keep_bytecode
+from speedproof.evaluation.arms import ArmTree, compile_bytecode
 from speedproof.evaluation.decision import BASE, CONTROL, EXPERT, bias, check_sample, compare, undecided
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.evaluation.stopwatch import Execution, WorkloadFailed, execute
@@ -30,12 +30,14 @@ class Measured:
     """Null when no patch was left to measure."""
     broken: dict[str, str] = field(default_factory=dict)
     """Patch arms whose workload failed: what it did, as a sentence's predicate."""
+    compared: bool = False
+    """Whether any outputs were handed over to compare."""
     wrong: dict[str, str] = field(default_factory=dict)
     """Patch arms whose outputs differ from base's: where, in a sentence."""
 
 
 def warm_up(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path, seed: int) -> None:
-    """Run each workload once on a throwaway copy and keep the bytecode it compiled.
+    """Run each workload once on a throwaway copy, and compile in the arm what it imported.
 
     Raises WorkloadFailed when the workload gives no measurement.
     """
@@ -44,7 +46,7 @@ def warm_up(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Pat
         try:
             tree = Mount(workspace.path, WORKSPACE, writable=True)
             execute(prepared, workload, arm, sandbox, seed, tree=tree)
-            keep_bytecode(workspace, arm)
+            compile_bytecode(workspace, arm, prepared, sandbox, scratch)
         finally:
             workspace.remove()
 
@@ -123,6 +125,7 @@ def measure(
             stopped=stopped,
         ),
         session.broken,
+        session.compared,
         session.wrong,
     )
 
@@ -136,6 +139,7 @@ class _Session:
         self.cpu = cpu
         self.samples: list[Sample] = []
         self.broken: dict[str, str] = {}
+        self.compared = False
         self.wrong: dict[str, str] = {}
 
     def fail(self, arm: ArmTree, what: str) -> None:
@@ -167,6 +171,7 @@ class _Session:
                     continue
                 self.samples.append(sample)
                 outputs[arm.name] = execution.outputs
+            self.compared = self.compared or bool(outputs.get(BASE))
             for arm in order:
                 if arm.name in outputs and outputs[arm.name] != outputs[BASE] and arm.name not in self.wrong:
                     difference = _difference(workload, seed, outputs[BASE], outputs[arm.name])

@@ -1,6 +1,7 @@
 """A task made ready on this machine: its commits, its environment, and what a sandbox must show to run its commands."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class PreparedTask:
         if self.files is not None and with_files:
             mounts.append(Mount(self.files, TASK))
         return tuple(mounts)
+
+    def module_names(self) -> frozenset[str]:
+        """Names of the modules that Python and the environment bring."""
+        folders = [] if self.environment is None else sorted(self.environment.folder.glob("lib/python*/site-packages"))
+        installed = {p.name.split(".")[0] for folder in folders for p in folder.iterdir() if "-" not in p.name}
+        return frozenset(sys.stdlib_module_names | installed)
 
     def roots(self, *, with_files: bool) -> list[Root]:
         """The same, as roots of the leak scan."""

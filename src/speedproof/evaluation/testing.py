@@ -1,6 +1,7 @@
 """The task's own tests on one arm: run in a fresh sandbox on a throwaway copy, read from JUnit XML."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 from xml.etree.ElementTree import Element, ParseError
@@ -23,6 +24,7 @@ from speedproof.workspace.tree import give_to, remove
 
 Result = Literal["passed", "failed", "error", "skipped"]
 _LARGEST_XML = 16 << 20
+_BETTER_FIRST: tuple[Result, ...] = ("passed", "skipped", "failed", "error")
 
 
 class TestsBroken(TaskError):
@@ -39,15 +41,20 @@ def read_junit(content: bytes) -> dict[str, Result]:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise TestsBroken(f"the test results are no JUnit XML: {error}", kind="base_broken") from error
     results: dict[str, Result] = {}
-    order: tuple[Result, ...] = ("passed", "skipped", "failed", "error")
     for case in root.iter("testcase"):
         name = f"{case.get('classname', '')}::{case.get('name', '')}"
         result: Result = "passed"
         for tag, meaning in (("skipped", "skipped"), ("failure", "failed"), ("error", "error")):
             if case.find(tag) is not None:
                 result = meaning  # type: ignore[assignment]
-        results[name] = max(result, results.get(name, "passed"), key=order.index)
+        _merge(results, {name: result})
     return results
+
+
+def _merge(results: dict[str, Result], more: dict[str, Result]) -> None:
+    """Add results; an id that has one already keeps the worse."""
+    for name, result in more.items():
+        results[name] = max(result, results.get(name, "passed"), key=_BETTER_FIRST.index)
 
 
 def run_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path) -> TestsReport:
@@ -88,16 +95,29 @@ def run_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: P
                 kind="base_broken",
                 hint=f"the command is: {tests.command}",
             ) from error
-        results |= {k: v for k, v in found.items() if k not in tests.known_failures}
+        if done.finished.exit_code != 0 and not {"failed", "error"} & set(found.values()):
+            raise TestsBroken(
+                f"task {prepared.task.name}: the test command {done.how} on {arm.name}, but its results name no "
+                f"failure:\n{done.tail(15)}",
+                kind="base_broken",
+                hint=f"the command is: {tests.command}",
+            )
+        _merge(results, {k: v for k, v in found.items() if k not in tests.known_failures})
     return TestsReport(arm=arm.name, results=results, seconds=seconds)
 
 
-def cached_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path) -> TestsReport:
-    """The same for base and expert, remembered by content."""
+def cached_tests(
+    prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: Path, expected: Collection[str] = ()
+) -> TestsReport:
+    """The same for base and expert, remembered by content.
+
+    Where one of the `expected` tests does not pass, all run once more, and what passes once counts as passing: what is
+    remembered decides for good what a patch must pass.
+    """
     task = prepared.task
     key = digest_of(
         [
-            "tests/1",
+            "tests/2",
             arm.tree,
             [t.model_dump(mode="json") for t in task.tests],
             task.build,
@@ -111,6 +131,10 @@ def cached_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch
 
     def make(folder: Path) -> None:
         report = run_tests(prepared, arm, sandbox, scratch)
+        if any(report.results.get(name) != "passed" for name in expected):
+            again = run_tests(prepared, arm, sandbox, scratch).results
+            results = {n: again[n] if again.get(n) == "passed" else r for n, r in report.results.items()}
+            report = report.model_copy(update={"results": results})
         if arm.name == BASE:
             require_sound_base(prepared, report)  # what a mended machine may pass is not to be remembered
         write_atomically(folder / "report.json", report.model_dump_json())

@@ -44,7 +44,8 @@ def conclude(checks: Sequence[Check], measurement: Measurement | None, arm: str 
         if against_expert is not None:
             as_good = as_good_as(against_expert, method, measurement.bias)
     reasons += [c.message for c in checks if c.name == "effect" and c.result == "fail"]
-    proven = correctness == "pass" and speed == "faster" and integrity == "clean" and expert_faster
+    nothing_failed = all(c.result != "fail" for c in checks)
+    proven = correctness == "pass" and speed == "faster" and integrity == "clean" and expert_faster and nothing_failed
     return Verdict(
         correctness=correctness,
         speed=speed,

@@ -34,9 +34,10 @@ async def run_attempt(
 
     Raises RecordError when the record itself cannot be written; every other failure is in the record.
     """
-    store = run.new_attempt(item.id)
     prepared = ready.tasks[item.task]
     installation = ready.installations[item.agent]
+    agent_sha256 = _sha256(installation.executable)  # takes a while: no folder without a record in the meantime
+    store = run.new_attempt(item.id)
     facts = Facts(
         store,
         {
@@ -46,7 +47,7 @@ async def run_attempt(
             "task": item.task,
             "agent": item.agent,
             "agent_version": installation.version,
-            "agent_sha256": _sha256(installation.executable),
+            "agent_sha256": agent_sha256,
             "model": item.model,
             "sample": item.sample,
             "control": item.control,
@@ -59,10 +60,11 @@ async def run_attempt(
     with facts.failures():
         await attempt.prepare()
     if not facts.failed:
-        facts.enter("run")
         with facts.failures():
+            facts.enter("run")
             await attempt.run()
-        facts.enter("collect")  # however it ended
+        with facts.failures():  # however it ended
+            facts.enter("collect")
         with facts.failures():
             await asyncio.to_thread(attempt.collect)
     with facts.failures():
@@ -141,7 +143,8 @@ class _LiveAttempt:
             model = self.ready.models[str(self.item.model)]
             limits = self.prepared.task.limits
             budget = Budget(steps=limits.steps, tokens=limits.tokens, cost_usd=limits.cost_usd)
-            self.session = self.gateway.open(self.facts.store.folder / "calls.jsonl", model, budget, {})
+            pins = {"model": model.model}  # what is recorded and paid for is what works; another could search the web
+            self.session = self.gateway.open(self.facts.store.folder / "calls.jsonl", model, budget, pins)
             self._undo.push_async_callback(self.gateway.close, self.session)
             token, model_name = self.session.token, model.model
             if self.ready.sandbox.kind == "none":  # nothing hands out a socket: the host's loopback serves

@@ -51,8 +51,14 @@ class Facts:
             "error",
             HarnessError(
                 stage=self._transitions[-1].stage,
-                kind=type(error).__name__,
+                kind=_kind(error),
                 message=redact(str(error)),
                 traceback=redact(trace),
             ),
         )
+
+
+def _kind(error: BaseException) -> str:
+    """The class that diagnosis knows: of our errors the nearest that the error tree names, else the exception's own."""
+    named = (kind for kind in type(error).__mro__ if kind.__module__ == SpeedproofError.__module__)
+    return next(named, type(error)).__name__

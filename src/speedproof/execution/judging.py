@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from speedproof.errors import InputError
+from speedproof.errors import InputError, RecordError
 from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
 from speedproof.execution.host import host_facts
@@ -34,8 +34,14 @@ def evaluate_run(
     manifest = run.manifest()
     method = method or manifest.method
     waiting: dict[str, list[AttemptStore]] = {}
+    base_trees: dict[str, set[str | None]] = {}
     for store in run.attempts():
-        attempt = store.read()
+        try:
+            attempt = store.read()
+        except RecordError as error:
+            told(store.name, f"left out: {error.what}")
+            continue
+        base_trees.setdefault(attempt.task, set()).update({attempt.base_tree} - {None})
         if attempt.state == "sealed" and (again or not any(e.method == method for e in store.evaluations())):
             waiting.setdefault(attempt.task, []).append(store)
     digests = {item.task: item.task_digest for item in manifest.items}
@@ -50,6 +56,12 @@ def evaluate_run(
             )
         told(name, "preparing to judge")
         ready = (prepared or {}).get(name) or prepare_task(loaded, task, cache)
+        if base_trees[name] - {ready.commits.base_tree}:
+            raise InputError(
+                f"task {name}: its base commit is not the one that run {run.id} began from",
+                file=loaded.file,
+                hint="name base and expert by their full commit ids: a branch or tag has moved",
+            )
         patches: dict[str, bytes | None] = {}
         for store in stores:
             file = store.folder / "patch.diff"

@@ -9,6 +9,8 @@ from pathlib import Path
 import zstandard
 
 FLUSH_S = 0.5
+KEPT = 8 << 20
+"""Bytes kept of the beginning and of the end; of what an endless loop prints between, only the number is noted."""
 
 
 class LogWriter:
@@ -45,6 +47,7 @@ class LogWriter:
         compressor = zstandard.ZstdCompressor(level=3).compressobj()
         flushed = time.monotonic()
         pending = False
+        room, tail, left_out = KEPT, bytearray(), 0
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             while True:
@@ -55,13 +58,22 @@ class LogWriter:
                     break
                 if chunk:
                     self.last_output = time.monotonic()
-                    pending = True
-                    self._write(compressor.compress(chunk))
+                    head, rest = chunk[:room], chunk[room:]
+                    room -= len(head)
+                    if head:
+                        pending = True
+                        self._write(compressor.compress(head))
+                    tail += rest
+                    if len(tail) > 2 * KEPT:
+                        left_out += len(tail) - KEPT
+                        del tail[:-KEPT]
                 if pending and time.monotonic() - flushed >= FLUSH_S:
                     self._write(compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
                     flushed, pending = time.monotonic(), False
         os.close(self._read)
-        self._write(compressor.flush())
+        if left_out:
+            self._write(compressor.compress(f"\n[speedproof: {left_out:,} bytes are left out here]\n".encode()))
+        self._write(compressor.compress(bytes(tail)) + compressor.flush())
 
     def _write(self, data: bytes) -> None:
         if self.failure is not None:

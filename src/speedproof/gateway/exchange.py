@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from typing import Literal
 
 import aiohttp
 from aiohttp import web
@@ -14,7 +15,7 @@ from aiohttp import web
 from speedproof.errors import RecordError
 from speedproof.gateway.answers import AnswerReader, is_usage_chunk
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body, read_body
-from speedproof.gateway.session import Session
+from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
 from speedproof.gateway.sse import EventParser
 from speedproof.gateway.upstream import Request
 from speedproof.gateway.wire import Asked, Malformed, read_request, route
@@ -48,6 +49,16 @@ class Refusal(Exception):
         return web.json_response({"error": error}, status=self.status)
 
 
+def _full() -> Refusal:
+    limit = f"The limit of any attempt is {MOST_CALLS:,} model calls and {MOST_RECORDED >> 20} MiB of their records."
+    return Refusal(400, f"{limit} It is used up: the attempt ends here, and no more calls are recorded.", BUDGET_CODE)
+
+
+def _of_remote(name: str) -> Refusal:
+    why = "the attempt has no network, so neither has its model"
+    return Refusal(400, f"'{name}' makes the provider fetch or recall content: {why}.", "remote_content_refused")
+
+
 async def _to_agent(writing: Awaitable[object]) -> None:
     try:
         await writing
@@ -74,7 +85,12 @@ class Exchange:
         self._body: bytearray | None = None
 
     async def serve(self) -> web.StreamResponse:
-        """Record the intent, check, forward, pass the answer on, record the outcome, whatever happens."""
+        """Record the intent, check, forward, pass the answer on, record the outcome, whatever happens.
+
+        Once the session is full and says so in its last record, what still comes is refused and leaves no trace.
+        """
+        if self._session.overflowed and self._session.stopped is not None:
+            return _full().response()
         raw, cut = await read_body(self._request)
         asked, refusal = self._read(raw, cut)
         self._session.touch()
@@ -109,8 +125,10 @@ class Exchange:
             if cut:
                 raise TooLarge
             body = decode_body(raw, self._request.headers.get("Content-Encoding", ""))
-            if self._protocol in {"chat", "responses"}:
-                return read_request("chat" if self._protocol == "chat" else "responses", body, self._session.pins), None
+            if self._protocol is not None and self._request.method == "POST":
+                protocol: Literal["chat", "responses"] = "chat" if self._protocol == "chat" else "responses"
+                asked = read_request(protocol, body, self._session.pins)
+                return asked, None if asked.remote is None else _of_remote(asked.remote)
             return Asked(body=body), None
         except TooLarge:
             return Asked(), Refusal(413, "The request body is larger than 64 MiB.", "request_too_large")
@@ -138,6 +156,9 @@ class Exchange:
 
     def _check(self, refusal: Refusal | None) -> None:
         """Raise the Refusal that keeps this request from being forwarded, if there is one."""
+        if self._session.overflowed:
+            self._session.stop(StopCause.STEPS)
+            raise _full()
         given = self._request.headers.get("Authorization", "")
         if not hmac.compare_digest(given.encode(errors="replace"), f"Bearer {self._session.token}".encode()):
             raise Refusal(401, "Incorrect API key provided: this attempt has a key of its own.", "invalid_api_key")

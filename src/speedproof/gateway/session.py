@@ -14,6 +14,11 @@ from speedproof.journal import CallIntent, CallOutcome, StopCause
 from speedproof.journal.files import JsonLines
 from speedproof.journal.redaction import redact_value
 
+MOST_CALLS = 10_000
+"""Calls of one attempt, refused ones and side routes included; whatever its limits, one more ends it."""
+MOST_RECORDED = 128 << 20
+"""Bytes of calls.jsonl; likewise."""
+
 
 class Session:
     """Opened with the attempt, closed with it; the only writer of its calls.jsonl."""
@@ -43,6 +48,7 @@ class Session:
         """Tasks that serve its requests."""
         self._secrets = (self.token, *model.upstream.secrets)
         self._file: JsonLines | None = JsonLines(calls)
+        self._recorded = 0
 
     def __repr__(self) -> str:
         return f"<Session {self.model.asked}: {self.calls} calls>"
@@ -56,6 +62,11 @@ class Session:
         """Something moved."""
         self.last_activity = time.monotonic()
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether the agent made more calls than any attempt may, so that calls.jsonl stays one that can be read."""
+        return self.calls > MOST_CALLS or self._recorded > MOST_RECORDED
+
     def next_call(self) -> int:
         """Number of the next call, from 1."""
         self.calls += 1
@@ -68,8 +79,10 @@ class Session:
         if self._file is None:
             raise RecordError("the session is closed")
         clean = type(line).model_validate(redact_value(line.model_dump(), self._secrets))
+        text = clean.model_dump_json()
+        self._recorded += len(text)
         try:
-            self._file.append(clean.model_dump_json())
+            self._file.append(text)
         except RecordError as error:
             self.failure = error
             self.stop_event.set()

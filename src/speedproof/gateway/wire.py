@@ -1,6 +1,7 @@
 """OpenAI's requests as they pass the gateway: which route, what was asked, and what is sent in its place."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,13 +13,16 @@ Protocol = Literal["chat", "responses", "other"]
 ROUTES: dict[tuple[str, str], Protocol] = {
     ("POST", "/chat/completions"): "chat",
     ("POST", "/responses"): "responses",
-    ("POST", "/responses/compact"): "other",
+    ("POST", "/responses/compact"): "responses",
     ("POST", "/responses/input_tokens"): "other",
     ("GET", "/models"): "other",
 }
 _CONTENT = {"messages", "input", "instructions", "tools", "functions"}
 _LOCAL_TOOLS = {"function", "custom", "local_shell", "apply_patch", "namespace", "tool_search"}
 _REMOTE_PARAMETERS = ("web_search_options", "plugins")
+_RECALLED = ("prompt", "conversation")
+"""Parameters that name what the provider keeps, such as stored prompts and conversations."""
+_ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _LONGEST_PARAMETER = 500
 _MOST_TOOLS = 200
 
@@ -49,6 +53,8 @@ class Asked:
     """The body to be forwarded."""
     usage_added: bool = False
     """Whether the gateway, not the agent, asked for the usage chunk of a chat stream."""
+    remote: str | None = None
+    """The field whose content the provider would fetch or recall for the agent; null when there is none."""
 
 
 def _bounded(value: Any) -> Any:
@@ -77,6 +83,37 @@ def _is_local(tool: Any) -> bool:
     return isinstance(tool, dict) and str(tool.get("type")) in _LOCAL_TOOLS
 
 
+def _remote(body: Mapping[str, Any]) -> str | None:
+    """The first field that makes the provider fetch a file from the network or recall one that it keeps."""
+    recalled = next((name for name in _RECALLED if body.get(name) is not None), None)
+    pending = [body.get("messages"), body.get("input"), body.get("instructions")]
+    while recalled is None and pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            recalled = next((str(k)[:200] for k, v in node.items() if _is_remote(str(k), v)), None)
+            pending += node.values()
+    return recalled
+
+
+def _is_remote(name: str, value: Any) -> bool:
+    if name == "file_id":
+        return value is not None
+    if name != "file_data" and not name.endswith("_url"):
+        return False
+    address = value.get("url") if isinstance(value, dict) else value
+    return isinstance(address, str) and _ADDRESS.match(address) is not None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises Malformed for a key given twice: the provider might read the one that we did not."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Malformed
+    return found
+
+
 def read_request(protocol: Literal["chat", "responses"], raw: bytes, pins: Mapping[str, Any]) -> Asked:
     """Read a model request and prepare what is sent: pins set, a chat stream's usage asked for, and tools that the
     provider would run on the open network (such as web search) taken out: the sandbox has no network, so neither
@@ -88,7 +125,7 @@ def read_request(protocol: Literal["chat", "responses"], raw: bytes, pins: Mappi
 
 
 def _read(protocol: Literal["chat", "responses"], raw: bytes, pins: Mapping[str, Any]) -> Asked:
-    body = json.loads(raw)
+    body = json.loads(raw, object_pairs_hook=_once)
     if not isinstance(body, dict):
         raise Malformed
     sent = {k: v for k, v in body.items() if k not in _REMOTE_PARAMETERS} | dict(pins)
@@ -111,4 +148,5 @@ def _read(protocol: Literal["chat", "responses"], raw: bytes, pins: Mapping[str,
         messages=len(entries) if isinstance(entries, list) else None if entries is None else 1,
         body=raw if sent == body else json.dumps(sent).encode(),
         usage_added=usage_added,
+        remote=_remote(sent),
     )

@@ -1,9 +1,10 @@
 """The judgement of one patch by one method: checks, tests, measurements, verdict."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, field_validator, model_validator
 
 from speedproof.journal.base import Evidence, Record
 from speedproof.journal.failure import Diagnosis
@@ -20,14 +21,21 @@ class Method(Record):
     """Name of the method: interleaved blocks, signed-rank test with repeated intervals."""
     version: int = 1
     """Its version; another version is another method."""
-    alpha: float = 0.01
+    alpha: float = Field(default=0.01, gt=0, lt=1)
     """Two-sided error over all looks together."""
     threshold: float = 0.01
     """Practical threshold: faster needs a speedup of more than 1 + threshold."""
     margin: float = 0.03
     """Equivalence margin: same needs the whole interval within 1/(1 + margin) … 1 + margin."""
-    looks: tuple[int, ...] = (12, 18, 27, 40, 60)
+    looks: tuple[int, ...] = Field(default=(12, 18, 27, 40, 60), min_length=1)
     """Numbers of blocks after which a decision is sought; the last is the maximum."""
+
+    @field_validator("looks")
+    @classmethod
+    def _increasing(cls, looks: tuple[int, ...]) -> tuple[int, ...]:
+        if looks[0] < 1 or any(later <= earlier for earlier, later in pairwise(looks)):
+            raise ValueError("looks are numbers of blocks, from 1, each more than the one before")
+        return looks
 
 
 class Arm(Record):

@@ -36,18 +36,24 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 class JsonLines:
-    """An append-only file of JSON objects with one writer; each line is one write call."""
+    """An append-only file of JSON objects with one writer; each line is one write call.
+
+    A line torn by a kill or a full disk is ended before the next one, so that it spoils no other.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        size = os.fstat(self._file).st_size
+        self._torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
 
     def append(self, value: dict[str, Any] | str) -> None:
         """Add one object (or its JSON text) as a line. Raises RecordError when the disk refuses it."""
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        line = text.encode() + b"\n"
+        line = b"\n" * self._torn + text.encode() + b"\n"
         try:
             written = os.write(self._file, line)
+            self._torn = written < len(line)
             if written != len(line):
                 raise OSError(28, "short write: no space left on device")
         except OSError as error:

@@ -23,6 +23,10 @@ from speedproof.journal.status import Status
 
 R = TypeVar("R", bound=Record)
 _CALL: TypeAdapter[CallIntent | CallOutcome] = TypeAdapter(Call)
+LONGEST_LOG = 32 << 20
+"""Bytes of a log that are read: twice what is written of one. A few bytes of a foreign one may unpack to gigabytes."""
+_STEP = 1 << 10
+"""Bytes unpacked at once: 32 MiB at most."""
 
 
 def _read(path: Path, kind: type[R]) -> R:
@@ -33,30 +37,38 @@ def _read(path: Path, kind: type[R]) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"])
-        raise RecordError(f"damaged record: {place}: {first['msg']}", file=path) from error
+        raise RecordError(
+            f"damaged record: {place + ': ' if place else ''}{first['msg']}",
+            file=path,
+            hint="nothing can be told from it; other records are not affected",
+        ) from error
 
 
 def _write(path: Path, record: Record) -> None:
     write_atomically(path, record.model_dump_json(indent=1) + "\n")
 
 
-def _unpacked(data: bytes) -> tuple[bytes, zstandard.ZstdError | None]:
-    """What zstandard frames hold as far as they can be read, and the error that ends them, if one does."""
+def _unpacked(path: Path) -> tuple[bytes, str]:
+    """What zstandard frames hold as far as they can be read, and why that is not all, if it is not."""
 
     def read(begin: int, step: int) -> tuple[bytes, int, zstandard.ZstdError | None]:
         frames = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-        chunks = [frames.decompress(data[:begin])] if begin else []
-        for at in range(begin, len(data), step):
-            try:
-                chunks.append(frames.decompress(data[at : at + step]))
-            except zstandard.ZstdError as error:
-                return b"".join(chunks), at, error
-        return b"".join(chunks), len(data), None
+        text, at, size = bytearray(), 0, begin or step
+        with path.open("rb") as file:
+            while len(text) <= LONGEST_LOG and (chunk := file.read(size)):
+                try:
+                    text += frames.decompress(chunk)
+                except zstandard.ZstdError as error:
+                    return bytes(text), at, error
+                at, size = at + len(chunk), step
+        return bytes(text), at, None
 
-    text, good, damage = read(0, 1 << 16)
+    text, good, damage = read(0, _STEP)
     if damage is not None:  # once more, byte by byte from the last good place: an error loses its chunk's text
         text, _, damage = read(good, 1)
-    return text, damage
+    if len(text) > LONGEST_LOG:
+        return text[:LONGEST_LOG], f"the log is longer than {LONGEST_LOG >> 20} MiB; the rest is not read"
+    return text, "" if damage is None else f"the log is damaged from here on: {damage}"
 
 
 class AttemptStore:
@@ -133,14 +145,14 @@ class AttemptStore:
     def log_lines(self, name: str) -> list[str]:
         """Lines of stdout.log.zst or stderr.log.zst, numbered as `zstdcat FILE | sed -n Np` numbers them.
 
-        A log cut off by a kill is read as far as it goes.
+        A log cut off by a kill is read as far as it goes, one longer than LONGEST_LOG (bytes) to there.
         """
         path = self.folder / name
         if not path.exists():
             return []
-        text, damage = _unpacked(path.read_bytes())
-        if damage is not None:
-            text += f"\n[speedproof: the log is damaged from here on: {damage}]".encode()
+        text, end = _unpacked(path)
+        if end:
+            text += f"\n[speedproof: {end}]".encode()
         lines = text.decode(errors="replace").split("\n")
         return lines[:-1] if lines[-1] == "" else lines
 

@@ -23,6 +23,9 @@ from speedproof.sandbox.seccomp import open_filter
 SANDBOX_UID = 63999
 """User and group inside; on the host too when started by root. Belongs to nobody on Debian and Ubuntu."""
 
+TMPFS_BYTES = 2 << 30
+"""What /tmp, /dev/shm and a home that is not mounted may each hold, so that no process can fill the host's memory."""
+
 _SYSTEM = (
     "/usr/bin",
     "/usr/sbin",
@@ -107,7 +110,7 @@ class Bubblewrap(Sandbox):
         for prefix in dict.fromkeys(interpreters):
             mounts += _interpreter_mounts(prefix)
         for directory in ("/tmp", "/dev/shm", HOME):
-            mounts += ["--perms", "1777", "--tmpfs", directory]
+            mounts += ["--perms", "1777", "--size", str(TMPFS_BYTES), "--tmpfs", directory]
         for mount in box.mounts:
             mounts += ["--bind" if mount.writable else "--ro-bind", str(mount.source), mount.target]
         if box.listen is not None:
@@ -115,21 +118,21 @@ class Bubblewrap(Sandbox):
         argv += [*_parents(mounts), *mounts, "--remount-ro", "/dev", "--remount-ro", "/"]
         for name, value in box.env.items():
             argv += ["--setenv", name, value]
-        calls = open_filter()
+        calls = open_filter(pinned=box.cpu is not None)
         if calls is not None:
             argv += ["--seccomp", str(calls)]
         argv += ["--chdir", box.cwd, "--"]
         if self._root:
             argv += ["setpriv", "--reuid", str(SANDBOX_UID), "--regid", str(SANDBOX_UID), "--clear-groups"]
             argv += ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"]
-        if box.cpu is not None:
-            argv += ["taskset", "-c", str(box.cpu)]
         if box.listen is not None:
             python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
             argv += [str(python), "-I", "-S", _LAUNCH_INSIDE, str(box.listen), str(MODEL_PORT)]
         fds = tuple(fd for fd in (*box.keep_fds, box.listen, info_fd, calls) if fd is not None)
         # bubblewrap itself needs only PATH; --clearenv keeps it from the inside
         path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        if box.cpu is not None:
+            argv = ["taskset", "-c", str(box.cpu), *argv]  # outside: inside, the CPU cannot be changed any more
         return Started([*argv, *box.argv], path, fds, opened=() if calls is None else (calls,))
 
     def probe(self) -> SandboxFacts:
@@ -201,13 +204,25 @@ def _parents(mounts: list[str]) -> list[str]:
     return [word for folder in sorted(folders) for word in ("--perms", "0755", "--dir", folder)]
 
 
-def _interpreter_mounts(prefix: Path) -> list[str]:
-    """Mount a Python without the packages installed beside it."""
+HIDDEN = ("site-packages", "dist-packages", "ensurepip/_bundled")
+"""Folders of an interpreter's library that stay hidden: what others installed there is no part of any task."""
+
+
+def interpreter_paths(prefix: Path) -> list[Path]:
+    """What a Python needs of its prefix: programs, library, shared objects. Nothing for the system's own, which is shown
+    with the system's files. A prefix may hold much else, such as other environments."""
     if prefix == Path("/usr"):
         return []
-    argv = ["--ro-bind", str(prefix), str(prefix)]
-    for library in sorted(prefix.glob("lib/python*")):
-        for packages in ("site-packages", "dist-packages", "ensurepip/_bundled"):
-            if (library / packages).is_dir():
-                argv += ["--tmpfs", str(library / packages), "--remount-ro", str(library / packages)]
+    patterns = ("bin/python*", "include", "lib/python3*", "lib/*.so*", "lib64/python3*", "lib64/*.so*")
+    return [path for pattern in patterns for path in sorted(prefix.glob(pattern)) if path.exists()]
+
+
+def _interpreter_mounts(prefix: Path) -> list[str]:
+    """Mount a Python without the packages installed beside it."""
+    argv: list[str] = []
+    for path in interpreter_paths(prefix):
+        argv += ["--ro-bind", str(path), str(path)]
+        for packages in (path / name for name in HIDDEN):
+            if packages.is_dir():
+                argv += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
     return argv

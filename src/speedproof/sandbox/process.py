@@ -143,7 +143,8 @@ class Confined:
             rss = usage.ru_maxrss * 1024
         else:
             _signal_group(self.process.pid)
-        number = -code if code < 0 else code - 128 if self._inner is not None and code > 128 else None
+        told = code - 128 if self._inner is not None else 0  # how bubblewrap tells of a signal inside
+        number = -code if code < 0 else told if told in signal.valid_signals() else None
         return Finished(
             exit_code=None if number is not None else code,
             signal=number,

@@ -19,12 +19,13 @@ _CALLS = {
     "aarch64": (0xC00000B7, {"clone": 220, "add_key": 217, "request_key": 218, "keyctl": 219, "unshare": 97}),
 }
 _SETNS = {"x86_64": 308, "aarch64": 268}
+_SET_AFFINITY = {"x86_64": 203, "aarch64": 122}
 _CLONE3 = 435  # its flags lie in memory, where no filter can look; the C library then falls back to clone
 
 
-def open_filter() -> int | None:
+def open_filter(*, pinned: bool = False) -> int | None:
     """A new descriptor of the filter's program for this machine; null on an architecture it is not written for."""
-    program = filter_program(platform.machine())
+    program = filter_program(platform.machine(), pinned=pinned)
     if program is None:
         return None
     descriptor = os.memfd_create("filter")
@@ -33,12 +34,13 @@ def open_filter() -> int | None:
     return descriptor
 
 
-def filter_program(machine: str) -> bytes | None:
-    """The filter as BPF instructions; null for an unknown machine."""
+def filter_program(machine: str, *, pinned: bool = False) -> bytes | None:
+    """The filter as BPF instructions; null for an unknown machine. Where `pinned`, the CPU cannot be changed."""
     if machine not in _CALLS:
         return None
     architecture, calls = _CALLS[machine]
     refused = [calls[name] for name in ("add_key", "request_key", "keyctl", "unshare")] + [_SETNS[machine]]
+    refused += [_SET_AFFINITY[machine]] if pinned else []
     # Jumps count the instructions to skip. The program ends with: allow, refuse, not implemented.
     checks = len(refused)
     steps = [

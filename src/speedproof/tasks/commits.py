@@ -11,9 +11,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from speedproof.errors import InputError
-from speedproof.tasks.git import is_url
+from speedproof.tasks.git import folder_of, is_url
 from speedproof.tasks.models import slug
 from speedproof.workspace.git import GitError, git
+from speedproof.workspace.index import without_login
 
 EXPERT_FIELDS = ("expert", "human", "commit_hash", "commit")
 BASE_FIELDS = ("base", "pre", "parent")
@@ -45,12 +46,13 @@ def suite_from_commits(repository: str, file: Path, name: str) -> str:
 
     `repository` is a URL or a path; with a repository at that path, commits are looked up in it, and may be
     abbreviated. The file has a commit a line (`EXPERT [BASE] [# comment]`), or JSON (a list, or an object a line)
-    with one of EXPERT_FIELDS and perhaps one of BASE_FIELDS. Raises InputError with file and line.
+    with one of EXPERT_FIELDS and perhaps one of BASE_FIELDS. Raises InputError with file and line, and
+    SourceError when nobody can tell which folder `repository` is.
     """
     lines = list(_read(file))
     if not lines:
         raise InputError("no commits", file=file, hint="one commit a line: EXPERT [BASE] [# comment]")
-    path = None if is_url(repository) else Path(repository).expanduser().resolve()
+    path = None if is_url(repository) else folder_of(repository, Path())
     local = None if path is None else _git_directory(path)
     tasks: dict[str, dict[str, str]] = {}
     seen: dict[str, int] = {}
@@ -105,7 +107,7 @@ def _full_id(local: Path | None, commit: str, file: Path, line: int, repository:
     if local is None:
         if not _FULL.fullmatch(commit):
             raise InputError(
-                f"{commit!r} is abbreviated, and {repository} is not at hand to look it up",
+                f"{commit!r} is abbreviated, and {without_login(repository)} is not at hand to look it up",
                 file=file,
                 line=line,
                 hint="write full ids (40 digits), or give the path of a local clone",

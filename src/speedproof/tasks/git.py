@@ -8,6 +8,7 @@ from speedproof.journal.base import digest_of
 from speedproof.tasks.models import GitSource
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.git import GitError, git
+from speedproof.workspace.index import without_login
 
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -19,23 +20,38 @@ def is_url(repository: str) -> bool:
     return "://" in repository or re.match(r"[\w.-]+@[\w.-]+:|[\w.-]+\.[\w-]+:", repository) is not None
 
 
+def folder_of(repository: str, start: Path) -> Path:
+    """The folder of a repository that is given by its path, relative to `start`. Raises SourceError."""
+    try:
+        return (start / Path(repository).expanduser()).resolve()
+    except RuntimeError as error:  # a home that nobody has, or links that lead in a circle
+        raise SourceError(
+            f"the repository {repository!r} cannot be found: {error}", hint="give its full path"
+        ) from error
+
+
 def git_commits(source: GitSource, folder: Path, cache: Cache, progress: Progress) -> tuple[Path, str, str]:
     """A bare copy of the repository in the cache, and the ids of base and expert in it.
 
     `folder` is where relative paths start. Raises SourceError naming repository and commit.
     """
-    address = source.git if is_url(source.git) else str((folder / Path(source.git).expanduser()).resolve())
+    shown = without_login(source.git)
+    address = source.git if is_url(source.git) else str(folder_of(source.git, folder))
     if not is_url(source.git) and not Path(address).is_dir():
         raise SourceError(f"the repository {source.git!r} does not exist", hint=f"looked at {address}")
     digest = digest_of(["git/1", address], 32)
 
     def make(fresh: Path) -> None:
-        progress(f"cloning {source.git}")
+        progress(f"cloning {shown}")
         try:
             # --no-local: a copy of its own, sharing no file with the source.
             git("clone", "--quiet", "--bare", "--no-local", "--", address, str(fresh))
         except GitError as error:
-            raise _unreachable(source.git, error) from error
+            raise _unreachable(shown, error) from error
+        git("config", "--remove-section", "remote.origin", repository=fresh)  # its address may hold a password
+        kind = git("rev-parse", "--show-object-format", repository=fresh).decode().strip()
+        if kind != "sha1":
+            raise SourceError(f"the repository {shown} names its objects by {kind}; only those with sha1 are supported")
 
     repository = cache.entry("repositories", digest, make)
     with cache.lock("repositories", digest):
@@ -45,7 +61,7 @@ def git_commits(source: GitSource, folder: Path, cache: Cache, progress: Progres
     base = _find(repository, f"{expert}^1")
     if base is None:
         raise SourceError(
-            f"commit {source.expert} of {source.git} has no parent (a first commit, or a shallow clone)",
+            f"commit {source.expert} of {shown} has no parent (a first commit, or a shallow clone)",
             hint="name the `base` commit in the suite, or fetch the history with `git fetch --unshallow`",
         )
     return repository, base, expert
@@ -55,23 +71,24 @@ def _resolve(repository: Path, address: str, source: GitSource, name: str, progr
     """The full id of a commit; what is not in the copy, or may have moved since, is fetched."""
     if _HASH.fullmatch(name) and (found := _find(repository, name)):
         return found
-    progress(f"fetching {source.git}")
+    shown = without_login(source.git)
+    progress(f"fetching {shown}")
     try:
-        git("fetch", "--quiet", "--prune", "--", address, *_REFS, repository=repository)
+        git("fetch", "--quiet", "--prune", "--no-write-fetch-head", "--", address, *_REFS, repository=repository)
     except GitError as error:
-        raise _unreachable(source.git, error) from error
+        raise _unreachable(shown, error) from error
     if found := _find(repository, name):
         return found
     reason = "no branch or tag is named so, and no commit's id begins so"
     if _FULL.fullmatch(name):
         try:
             # A commit that no branch or tag holds: servers that allow it give it by its full id.
-            git("fetch", "--quiet", "--no-tags", "--", address, name, repository=repository)
+            git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", address, name, repository=repository)
             return name
         except GitError as error:
             reason = error.stderr.splitlines()[-1] if error.stderr else "git gives no reason"
     raise SourceError(
-        f"commit {name!r} is not in the repository {source.git} ({reason})",
+        f"commit {name!r} is not in the repository {shown} ({reason})",
         hint="check `expert` and `base` in the suite, and that the repository is the right one",
     )
 

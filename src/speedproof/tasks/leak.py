@@ -23,6 +23,7 @@ from pathlib import Path
 from speedproof.errors import RecordError
 from speedproof.journal.base import digest_of
 from speedproof.journal.files import write_atomically
+from speedproof.sandbox.bubblewrap import HIDDEN, interpreter_paths
 from speedproof.workspace.cache import Cache, Progress, silent
 from speedproof.workspace.git import git
 from speedproof.workspace.tree import list_tree, read_blobs
@@ -144,7 +145,7 @@ def _scan_root(answer: Answer, root: Root) -> Iterator[Leak]:
         yield from _ids(answer, str(file), str(file.relative_to(root.path.parent)))
         if file.is_symlink():
             yield from _ids(answer, str(file), str(file.readlink()))
-        elif file.suffix in _ARCHIVES:
+        elif file.suffix in _ARCHIVES and file.is_file():  # a pipe would wait for its writer for ever
             yield from _scan_archive(answer, file)
 
 
@@ -227,10 +228,7 @@ def _grep(patterns: Sequence[str], path: Path, mode: str, masked: Sequence[str])
 
 
 def interpreter_roots(prefixes: Iterable[Path]) -> list[Root]:
-    """The roots of Python interpreters as sandboxes mount them: without the packages installed beside them.
-
-    The system's own Python is not among them: it is part of the system's files, which every sandbox shows.
-    """
-    hidden = ("site-packages", "dist-packages", "_bundled")
-    own = [p for p in prefixes if p != Path("/usr")]
-    return [Root(p, f"{p.stat().st_mtime_ns}-{sys.platform}", hidden) for p in own]
+    """The roots of Python interpreters as sandboxes mount them: without the packages installed beside them."""
+    hidden = tuple(Path(name).name for name in HIDDEN)
+    paths = [path for prefix in prefixes for path in interpreter_paths(prefix)]
+    return [Root(p, f"{p.stat().st_mtime_ns}-{sys.platform}", hidden) for p in paths]

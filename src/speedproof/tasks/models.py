@@ -1,7 +1,8 @@
 """The suite file's models. `speedproof schema` prints them as JSON Schema."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -17,7 +18,25 @@ def _inside(path: str) -> str:
     return path
 
 
-class GitSource(Record):
+class _Given(Record):
+    """What a user writes: no text in it may hold a NUL, which neither paths, commands nor variables can."""
+
+    @field_validator("*")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        pending = [value]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, str) and "\0" in part:
+                raise ValueError("holds a NUL character")
+            if isinstance(part, Mapping):
+                pending += [*part, *part.values()]
+            elif isinstance(part, list | tuple):
+                pending += part
+        return value
+
+
+class GitSource(_Given):
     """A repository and the commit in which a person made it faster."""
 
     git: str
@@ -28,7 +47,7 @@ class GitSource(Record):
     """The commit before the change; default: the expert's first parent."""
 
 
-class PypiRelease(Record):
+class PypiRelease(_Given):
     """One release's source distribution on the package index."""
 
     version: str
@@ -37,7 +56,7 @@ class PypiRelease(Record):
     """SHA-256 of the sdist; when given, another file is refused."""
 
 
-class PypiPair(Record):
+class PypiPair(_Given):
     """Two releases of a package: the older one is base, what changed in the newer one is the expert's."""
 
     package: str
@@ -62,14 +81,14 @@ class PypiPair(Record):
         return dict(self.files) if isinstance(self.files, dict) else {f: f for f in self.files}
 
 
-class PypiSource(Record):
+class PypiSource(_Given):
     """A repository of two commits made from two source distributions, with the same ids on every machine."""
 
     pypi: PypiPair
     """The pair of releases."""
 
 
-class Metric(Record):
+class Metric(_Given):
     """One number a workload yields."""
 
     name: Name = "seconds"
@@ -85,7 +104,7 @@ class Metric(Record):
         return self.name in {"seconds", "cpu_seconds", "peak_memory"}
 
 
-class Workload(Record):
+class Workload(_Given):
     """A command that performs the work to be made faster (docs/writing-a-task.md states its protocol)."""
 
     name: Name
@@ -94,13 +113,13 @@ class Workload(Record):
     """Shell command, run in the root of the repository; the files below stand in /task."""
     files: tuple[RelativePath, ...] = ()
     """Files (relative to the suite file) mounted read-only in /task under their own names."""
-    metrics: tuple[Metric, ...] = (Metric(),)
+    metrics: tuple[Metric, ...] = Field(default=(Metric(),), min_length=1)
     """What it yields; the first decides, the others are shown."""
     timeout_s: float = Field(default=120, gt=0)
     """Wall seconds one execution may take."""
 
 
-class Tests(Record):
+class Tests(_Given):
     """A command that runs tests and leaves a JUnit XML file at $SPEEDPROOF_JUNIT."""
 
     command: str
@@ -113,7 +132,7 @@ class Tests(Record):
     """Wall seconds it may take."""
 
 
-class Environment(Record):
+class Environment(_Given):
     """The Python environment of a task; built once, read-only to attempts."""
 
     python: str | None = None
@@ -124,7 +143,7 @@ class Environment(Record):
     """Environment variables for agent, tests, build and workloads, such as PYTHONPATH: src."""
 
 
-class Limits(Record):
+class Limits(_Given):
     """Bounds on an attempt; null: none. They are not part of the task's identity."""
 
     wall_s: float | None = Field(default=3600, gt=0)
@@ -139,7 +158,7 @@ class Limits(Record):
     """US dollars at list prices; refused for a model without a price."""
 
 
-class Task(Record):
+class Task(_Given):
     """One optimization problem."""
 
     name: Name
@@ -188,7 +207,7 @@ class Task(Record):
         )
 
 
-class Suite(Record):
+class Suite(_Given):
     """A named set of tasks: one YAML file."""
 
     format: Literal["speedproof/suite/1"] = "speedproof/suite/1"

@@ -1,7 +1,6 @@
 """Two source distributions from the package index, made into a repository of two commits."""
 
 import hashlib
-import re
 from pathlib import Path
 
 import requests
@@ -15,7 +14,7 @@ from speedproof.tasks.models import PypiPair, PypiRelease, PypiSource
 from speedproof.tasks.sdist import Entry, read_sdist
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.git import git
-from speedproof.workspace.index import certificates, index_url
+from speedproof.workspace.index import certificates, index_url, without_login
 
 BASE_REF = "refs/speedproof/base"
 EXPERT_REF = "refs/speedproof/expert"
@@ -97,12 +96,12 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
             ) from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise SourceError(
-                f"{package} {version} cannot be downloaded: no network, or {_without_login(index)} does not answer",
+                f"{package} {version} cannot be downloaded: no network, or {without_login(index)} does not answer",
                 hint="check the network, PIP_INDEX_URL and the proxy settings",
             ) from error
         except (requests.RequestException, ValueError, RuntimeError) as error:
             raise SourceError(
-                f"{package} {version} cannot be downloaded: {_without_login(str(error))}", hint="try again"
+                f"{package} {version} cannot be downloaded: {without_login(str(error))}", hint="try again"
             ) from error
         except OSError as error:
             raise RecordError(f"cannot write the cache: {error.strerror}", file=folder) from error
@@ -139,8 +138,3 @@ def _check_sha256(file: Path, package: str, release: PypiRelease) -> None:
             f"the sdist of {package} {release.version} has SHA-256 {found}, the suite says {release.sha256}",
             hint="trust neither before you know why; then mend `sha256` in the suite",
         )
-
-
-def _without_login(text: str) -> str:
-    """`text` with no name and password in the addresses it holds."""
-    return re.sub(r"//[^/@\s]+@", "//", text)

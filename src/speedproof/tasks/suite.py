@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import CollectionNode
 
 from speedproof.errors import InputError
 from speedproof.journal.base import digest_of
@@ -75,6 +76,7 @@ def load_yaml(path: Path) -> Any:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InputError("not UTF-8 text", file=path, line=line) from error
     try:
+        _refuse_circles(YAML(typ="rt").compose(StringIO(text)), path, [], set())
         return YAML(typ="rt").load(StringIO(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -84,6 +86,18 @@ def load_yaml(path: Path) -> Any:
         # On malformed scalars and tags the parser raises whatever it stumbles over.
         words = str(error).splitlines() or [type(error).__name__]
         raise InputError(f"broken YAML: {words[0]}", file=path) from error
+
+
+def _refuse_circles(node: Any, path: Path, around: list[Any], done: set[int]) -> None:
+    """Raise InputError when an alias stands within what it names: the parser would put null there, or go in circles."""
+    if any(node is outer for outer in around):
+        line = node.start_mark.line + 1
+        raise InputError("broken YAML: an alias stands within what it names", file=path, line=line)
+    if id(node) not in done and isinstance(node, CollectionNode):
+        for part in node.value:
+            for inner in part if isinstance(part, tuple) else (part,):
+                _refuse_circles(inner, path, [*around, node], done)
+        done.add(id(node))
 
 
 def line_of(document: Any, location: Sequence[str | int]) -> int | None:
@@ -153,7 +167,12 @@ def load_suite(path: Path) -> LoadedSuite:
         names: dict[str, str] = {}
         for relative in task.task_files:
             if not (path.parent / relative).is_file():
-                raise InputError(f"task {task.name}: the file {relative!r} does not exist", file=path, line=line)
+                raise InputError(
+                    f"task {task.name}: the file {relative!r} does not exist",
+                    file=path,
+                    line=line,
+                    hint="paths start at the suite's folder",
+                )
             other = names.setdefault(Path(relative).name, relative)
             if other != relative:
                 raise InputError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from speedproof.errors import RecordError
+from speedproof.errors import InputError, RecordError
 from speedproof.workspace.mounts import unmount_below
 from speedproof.workspace.tree import remove
 
@@ -26,13 +26,24 @@ def silent(_: str) -> None:
     """A Progress that tells nobody."""
 
 
+def _users() -> Path:
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError as error:
+        raise InputError(
+            "there is no place for the cache: HOME is not set, and this user has no home folder",
+            hint="set SPEEDPROOF_CACHE to a folder",
+        ) from error
+
+
 class Cache:
     """A folder of entries named by kind and digest."""
 
     def __init__(self, root: Path | None = None) -> None:
+        """At `root`, else where SPEEDPROOF_CACHE says, else among the user's caches. Raises InputError without one."""
         chosen = root or os.environ.get("SPEEDPROOF_CACHE")
         if chosen is None:
-            chosen = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "speedproof"
+            chosen = _users() / "speedproof"
         self.root = Path(chosen).resolve()
 
     def entry(self, kind: str, digest: str, make: Callable[[Path], None]) -> Path:
@@ -97,18 +108,28 @@ class Cache:
             ) from error
 
     def _own_folder(self) -> Path:
-        """This process's folder below work/, locked for as long as it lives; folders nobody holds are removed."""
+        """This process's folder below work/, locked for as long as it lives; folders nobody holds are removed.
+
+        Another user's are left to them, where they cannot be removed.
+        """
         for left in (self.root / "work").glob("*/"):
             try:
                 descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue  # its process ended just now, and took it along
+            except PermissionError:
+                if _is_ours(left):
+                    raise
+                continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 unmount_below(left)
                 remove(left)
             except BlockingIOError:
                 continue  # its process lives
+            except RecordError:
+                if _is_ours(left):
+                    raise
             finally:
                 os.close(descriptor)
         folder = Path(tempfile.mkdtemp(dir=self.root / "work"))
@@ -117,3 +138,7 @@ class Cache:
         _FOLDERS[self.root] = folder
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return folder
+
+
+def _is_ours(folder: Path) -> bool:
+    return folder.stat().st_uid == os.geteuid()

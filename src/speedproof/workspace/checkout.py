@@ -88,6 +88,7 @@ class Workspace:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,
         )
         if done.returncode:
             raise RecordError(f"cannot copy the base: {done.stderr.strip()[:300]}", file=self.path)
@@ -108,6 +109,7 @@ class Workspace:
                 ["mount", "-t", "overlay", "overlay", "-o", options + more, str(self.path)],
                 capture_output=True,
                 check=False,
+                start_new_session=True,
             )
             if done.returncode == 0:
                 return True
@@ -116,9 +118,11 @@ class Workspace:
     def remove(self) -> None:
         """Unmount and remove everything. Raises RecordError when something stays."""
         if self.overlay:
-            done = subprocess.run(["umount", str(self.path)], capture_output=True, text=True, check=False)
+            done = subprocess.run(["umount", str(self.path)], capture_output=True, check=False, start_new_session=True)
             if done.returncode:
-                subprocess.run(["umount", "--lazy", str(self.path)], capture_output=True, check=False)
+                subprocess.run(
+                    ["umount", "--lazy", str(self.path)], capture_output=True, check=False, start_new_session=True
+                )
         remove(self.folder)
 
 

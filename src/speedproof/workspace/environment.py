@@ -53,12 +53,13 @@ def find_interpreter(python: str | None) -> Interpreter:
     else:
         found = run_uv("python", "find", "--no-project", "--system", "--no-python-downloads", python)
         candidates = [Path(found.stdout.strip())] if found.returncode == 0 else []
-        pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-        candidates += sorted(pyenv.glob(f"{python}*/bin/python"))
+        candidates += _in_pyenv(python)
     for candidate in candidates:
         if not candidate.is_file():
             continue
-        answer = subprocess.run([candidate, "-I", "-c", _FACTS], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            [candidate, "-I", "-c", _FACTS], capture_output=True, text=True, check=False, start_new_session=True
+        )
         if answer.returncode == 0:
             prefix, version, _ = json.loads(answer.stdout)
             return Interpreter(candidate, Path(prefix), version)
@@ -66,6 +67,15 @@ def find_interpreter(python: str | None) -> Interpreter:
         f"no Python {python} on this machine",
         hint=f"install it (`uv python install {python}`) or name its path",
     )
+
+
+def _in_pyenv(version: str) -> list[Path]:
+    root = os.environ.get("PYENV_ROOT")
+    try:
+        versions = Path(root or Path.home() / ".pyenv") / "versions"
+    except RuntimeError:
+        return []  # who has no home has no pyenv in it
+    return sorted(versions.glob(f"{version}*/bin/python"))
 
 
 def build_environment(
@@ -118,6 +128,7 @@ def run_uv(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
         check=False,
         env=environment,
         cwd=cwd,
+        start_new_session=True,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from speedproof.errors import SourceError
+from speedproof.workspace.index import without_login
 
 _KEPT = {
     "PATH",
@@ -77,10 +78,11 @@ def git(
             env=git_environment(env),
             cwd=cwd or "/",
             check=False,
+            start_new_session=True,  # Ctrl-C at a terminal reaches only us
         )
     except FileNotFoundError as error:
         raise SourceError("git is not installed", hint="install it, for instance `apt-get install git`") from error
     if done.returncode:
-        words = done.stderr.decode(errors="replace").strip()
+        words = without_login(done.stderr.decode(errors="replace").strip())
         raise GitError(f"git {' '.join(arguments[:3])} failed: {words[-2000:]}", code=done.returncode, stderr=words)
     return done.stdout

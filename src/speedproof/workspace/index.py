@@ -19,7 +19,12 @@ def _pip_index() -> str | None:
     if pip is None:
         return None
     answer = subprocess.run(
-        [pip, "config", "get", "global.index-url"], capture_output=True, text=True, check=False, cwd="/"
+        [pip, "config", "get", "global.index-url"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        start_new_session=True,
     )
     return answer.stdout.strip() or None if answer.returncode == 0 else None
 
@@ -50,3 +55,8 @@ def uv_variables() -> dict[str, str]:
     if any(os.environ.get(variable) for variable in _UV) or index_url() == PYPI_SIMPLE_ENDPOINT:
         return told
     return {**told, "UV_DEFAULT_INDEX": index_url()}
+
+
+def without_login(text: str) -> str:
+    """`text` with no name and password in the addresses it holds."""
+    return re.sub(r"//[^/\s]+@", "//", text)

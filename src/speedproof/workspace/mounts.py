@@ -31,4 +31,4 @@ def mounts_below(folder: Path) -> list[Path]:
 def unmount_below(folder: Path) -> None:
     """Take away what is mounted under `folder`."""
     for point in mounts_below(folder):
-        subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False)
+        subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False, start_new_session=True)

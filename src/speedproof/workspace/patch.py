@@ -219,7 +219,7 @@ def _take(walk: _Walk, path: bytes, full: bytes) -> None:
             return
         if stat.S_ISLNK(info.st_mode):
             mode, content = SYMLINK, os.readlink(full)  # noqa: PTH115 - paths are bytes
-        elif stat.S_ISREG(info.st_mode) and info.st_size <= MAX_FILE:
+        elif stat.S_ISREG(info.st_mode) and info.st_size <= min(MAX_FILE, MAX_CHANGED - walk.size):
             _make_ours(full, stat.S_IRUSR)
             mode, content = "100755" if info.st_mode & stat.S_IXUSR else "100644", _read(full)
         else:

@@ -41,6 +41,7 @@ def read_blobs(repository: Path, blobs: list[str]) -> Iterator[bytes]:
         stdout=subprocess.PIPE,
         env=git_environment(),
         cwd="/",
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -90,19 +91,23 @@ def give_to(folder: Path, uid: int) -> None:
     """Make `uid` the owner of everything under `folder`, where that is another user and we may."""
     if uid == os.geteuid():
         return
-    subprocess.run(["chown", "-R", "-h", f"{uid}:{uid}", str(folder)], check=True)
+    subprocess.run(["chown", "-R", "-h", f"{uid}:{uid}", str(folder)], check=True, start_new_session=True)
 
 
 def remove(folder: Path) -> None:
     """Remove a folder whatever an agent did to it: any depth, any mode. Raises RecordError when it stays."""
     if not folder.exists():
         return
-    done = subprocess.run(
-        ["rm", "-rf", "--one-file-system", "--", str(folder)], capture_output=True, text=True, check=False
-    )
+    done = _quietly("rm", "-rf", "--one-file-system", "--", str(folder))
     if done.returncode:
         unmount_below(folder)  # an interruption can come between a mount and the note of it
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], capture_output=True, check=False)
-        done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True, check=False)
+        _quietly("chmod", "-R", "u+rwX", "--", str(folder))
+        done = _quietly("rm", "-rf", "--", str(folder))
     if done.returncode:
         raise RecordError(f"cannot remove a workspace: {done.stderr.strip()[:300]}", file=folder)
+
+
+def _quietly(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, start_new_session=True
+    )
