@@ -243,8 +243,7 @@ def test_known_failures_of_base_are_left_out(tmp_path: Path, prepare: Callable[.
     project = make_project(tmp_path / "project", base={"tools.py": BASE, TEST_FILE: FAILING})
     tests = [{"command": PYTEST, "known_failures": ["tests.test_tools::test_of_the_moon"]}]
     found = prepare(project.patch({"tools.py": GENUINE}), of=project, tests=tests, workloads=[])
-    message = "all 3 tests that pass on base and expert pass; 1 that pass on base do not on the expert and are left out"
-    assert check(found, "tests").message == message
+    assert check(found, "tests").message == "all 3 tests that pass on base and expert pass"
 
 
 def test_tests_that_the_expert_breaks_too_are_no_fault_of_a_patch(
@@ -258,7 +257,8 @@ def test_tests_that_the_expert_breaks_too_are_no_fault_of_a_patch(
         },
     )
     found = prepare(project.patch({"tools.py": GENUINE}), of=project, workloads=[])
-    assert check(found, "tests").message == "all 3 tests that pass on base and expert pass"
+    message = "all 3 tests that pass on base and expert pass; 1 that pass on base do not on the expert and are left out"
+    assert check(found, "tests").message == message
 
 
 def test_tests_of_which_the_expert_passes_none_prove_nothing(

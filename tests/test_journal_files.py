@@ -78,6 +78,21 @@ def test_a_torn_last_line_is_reported_and_so_is_a_damaged_one(tmp_path: Path) ->
     ]
 
 
+def test_a_torn_line_is_ended_before_the_next_one(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"b"')
+    for number in range(2):
+        lines = JsonLines(path)
+        lines.append({"c": number})
+        lines.close()
+    assert list(read_jsonl(path)) == [
+        (1, {"a": 1}),
+        BadLine(2, torn=False, excerpt='{"b"'),
+        (3, {"c": 0}),
+        (4, {"c": 1}),
+    ]
+
+
 def test_a_file_that_was_never_begun_has_no_lines(tmp_path: Path) -> None:
     assert list(read_jsonl(tmp_path / "x.jsonl")) == []
 

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,20 @@ def test_a_damaged_log_says_where_it_is_damaged_and_the_status_is_derived_all_th
     assert derive(store).run == "model_error"
 
 
+def test_a_log_that_would_unpack_to_gigabytes_is_read_to_a_limit_and_says_so(tmp_path: Path) -> None:
+    store = write_attempt(tmp_path)
+    bomb = zstandard.ZstdCompressor(level=19).compressobj()
+    with (store.folder / "stdout.log.zst").open("wb") as file:
+        for _ in range(512):
+            file.write(bomb.compress(b"\0" * (1 << 20)))
+        file.write(bomb.flush())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lines = store.log_lines("stdout.log.zst")
+    assert [len(line) for line in lines[:-1]] == [32 << 20]
+    assert lines[-1] == "[speedproof: the log is longer than 32 MiB; the rest is not read]"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
+
+
 def test_invalid_utf8_and_nuls_in_a_log_are_readable(tmp_path: Path) -> None:
     store = write_attempt(tmp_path)
     (store.folder / "stdout.log.zst").write_bytes(zstandard.compress(b"\xff\x00a\nb"))
@@ -226,3 +241,12 @@ def test_a_sum_over_unknown_usage_says_how_many_were_unknown() -> None:
     known = Usage(uncached_input=10, output=2)
     assert total_usage([known, None, Usage(output=3), known]) == (Usage(uncached_input=20, output=7), 2)
     assert total_usage([]) == (Usage(), 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"looks": ()}, {"looks": (0, 5)}, {"looks": (5, 5)}, {"looks": (8, 5)}, {"alpha": 0}, {"alpha": 1}]
+)
+def test_a_method_that_cannot_decide_is_no_method(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Method.model_validate(wrong)
+    assert Method(looks=(1, 2), alpha=0.5).looks == (1, 2)

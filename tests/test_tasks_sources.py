@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import subprocess
 import tarfile
 import threading
 import zipfile
@@ -131,6 +132,63 @@ def test_an_address_that_does_not_answer_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:1/x\.git cannot be read"):
         get(GitSource(git="http://127.0.0.1:1/x.git", expert="abcdef0"), tmp_path)
+
+
+def test_a_password_in_the_address_is_neither_shown_nor_kept(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    repository.commit("1")
+    expert = repository.commit("2")
+    git("update-server-info", cwd=repository.path)
+    quiet = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(repository.path)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    told: list[str] = []
+    try:
+        address = f"http://somebody:s3cr%40t@127.0.0.1:{server.server_port}"
+        wanted = task(GitSource(git=f"{address}/.git", expert=expert))
+        commits = fetch(wanted, tmp_path, Cache(tmp_path / "cache"), told.append)
+        for source in (
+            GitSource(git=f"{address}/.git", expert="no-such-branch"),
+            GitSource(git=f"{address}/nothing", expert=expert),
+        ):
+            with pytest.raises(SourceError) as caught:
+                fetch(task(source), tmp_path, Cache(tmp_path / "cache"), told.append)
+            cause = caught.value.__cause__
+            told += [str(caught.value), str(cause), str(cause.__cause__ if cause else "")]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert any("cloning http://127.0.0.1" in line for line in told)
+    assert "s3cr" not in "".join(told)
+    assert "somebody" not in "".join(told)
+    kept = [f for f in commits.repository.rglob("*") if f.is_file()]
+    assert (commits.repository / "config") in kept
+    assert not [f for f in kept if b"s3cr" in f.read_bytes()]
+
+
+def test_a_repository_with_sha256_is_refused(tmp_path: Path) -> None:
+    git("init", "--quiet", "--object-format=sha256", str(tmp_path / "project"))
+    git("commit", "--quiet", "--allow-empty", "-m", "x", cwd=tmp_path / "project", env=WHO)
+    with pytest.raises(SourceError, match="project names its objects by sha256"):
+        get(GitSource(git="project", expert="abcdef0"), tmp_path)
+    assert not list((tmp_path / "cache" / "repositories").glob("[!.]*"))
+
+
+def test_the_home_of_nobody_is_no_place_for_a_repository(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="'~no-such-user/x' cannot be found"):
+        get(GitSource(git="~no-such-user/x", expert="abcdef0"), tmp_path)
+
+
+def test_git_has_nothing_to_warn_of(tmp_path: Path) -> None:
+    made = subprocess.run(
+        ["git", "init", str(tmp_path / "x")], env=git_environment(), capture_output=True, text=True, check=True
+    )
+    assert made.stderr == ""
+    assert not (tmp_path / "x/.git/hooks").exists()
 
 
 def test_neither_hooks_nor_settings_of_the_repository_or_the_user_are_run(

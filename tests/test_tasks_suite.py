@@ -165,3 +165,43 @@ def test_a_task_s_digest_depends_on_its_content_and_its_files(suite: Path) -> No
     assert digests(suite, GOOD.replace("abcdef0", "abcdef1"))[0] != before
     (suite.parent / "work.py").write_text("print(1)\n")
     assert digests(suite, GOOD)[0] != before
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a: 1\nb: &b {c: *b}\n", 2), ("&a\nb: *a\n", 1), ("a:\n- &s [1, {x: *s}]\n", 2), ("a: &a {<<: *a}\n", 1)],
+)
+def test_an_alias_within_what_it_names_is_refused_with_its_line(suite: Path, text: str, line: int) -> None:
+    error = refused(suite, text)
+    assert (error.line, error.what) == (line, "broken YAML: an alias stands within what it names")
+
+
+def test_aliases_that_stand_elsewhere_are_welcome(suite: Path) -> None:
+    suite.write_text(GOOD.replace("../repository", "&there ../repository") + "    build: *there\n")
+    assert load_suite(suite).suite.tasks[1].build == "../repository"
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        ("tasks.0.source.git", "../repository", '"a\\0b"'),
+        ("tasks.0.source.expert", "abcdef0", '"a\\0b"'),
+        ("tasks.0.workloads.0.command", "python /task/work.py", '"a\\0b"'),
+        ("tasks.1.build", "  - name: two", '  - build: "a\\0b"\n    name: two'),
+        ("tasks.1.environment.env", "  - name: two", '  - environment: {env: {A: "a\\0b"}}\n    name: two'),
+        (
+            "tasks.1.environment.requirements",
+            "  - name: two",
+            '  - environment: {requirements: ["\\0"]}\n    name: two',
+        ),
+    ],
+)
+def test_a_nul_is_refused_with_field_and_line(suite: Path, field: str, old: str, new: str) -> None:
+    error = refused(suite, GOOD.replace(old, new))
+    assert error.what == f"{field}: holds a NUL character"
+    assert error.line is not None
+
+
+def test_a_workload_yields_something(suite: Path) -> None:
+    error = refused(suite, GOOD.replace("files: [work.py]", "metrics: []"))
+    assert error.what.startswith("tasks.0.workloads.0.metrics: ")

@@ -479,6 +479,25 @@ def test_a_huge_file_is_refused_and_named(tree: Handled) -> None:
     assert extracted.refused == ("b.txt", "huge.bin")
 
 
+def test_huge_sparse_files_beyond_all_measure_are_not_even_read(tree: Handled, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(patch_module, "MAX_CHANGED", 4 << 20)
+    original = patch_module._read
+
+    def counted(path: bytes) -> bytes:
+        content = original(path)
+        read.append(len(content))
+        return content
+
+    monkeypatch.setattr(patch_module, "_read", counted)
+    for number in range(50):
+        tree.write(f"sparse{number}.bin", "")
+        os.truncate(tree.path / f"sparse{number}.bin", 3 << 20)
+    extracted = tree.extract()
+    assert (len(tree.changes(extracted)), len(extracted.refused)) == (1, 49)
+    assert sum(read) <= 4 << 20
+
+
 def test_changes_beyond_all_measure_are_refused_and_named(tree: Handled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patch_module, "MAX_CHANGED", 10_000)
     for number in range(30):

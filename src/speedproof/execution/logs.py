@@ -1,4 +1,4 @@
-"""An agent's output, compressed as it comes, so that a kill loses a second of it at most."""
+"""An agent's output, compressed as it comes: of the part that is written at once a kill loses a second at most."""
 
 import os
 import selectors
@@ -10,7 +10,10 @@ import zstandard
 
 FLUSH_S = 0.5
 KEPT = 8 << 20
-"""Bytes kept of the beginning and of the end; of what an endless loop prints between, only the number is noted."""
+"""Bytes kept of the beginning and of the end; of what an endless loop prints between, only the number is noted.
+
+The beginning is written as it comes. What follows is written when the process has ended: a kill of ours loses it.
+"""
 
 
 class LogWriter:

@@ -120,7 +120,7 @@ class Measurement(Record):
     """CPU the workloads were pinned to; null when not pinned."""
     wall_s: float
     """Seconds spent measuring."""
-    stopped: Literal["decided", "max_blocks", "output_mismatch"]
+    stopped: Literal["decided", "max_blocks"]
     """Why measuring ended."""
 
 
@@ -173,7 +173,7 @@ class Evaluation(Record):
     format: Literal["speedproof/evaluation/1"] = "speedproof/evaluation/1"
     """Version of this record's schema."""
     digest: str
-    """Digest of patch, task content, method and time: the file's name."""
+    """Name of its file: patch, task, method and a random part, so that judging again adds and never replaces."""
     evaluated_at: datetime
     """When it was concluded, UTC."""
     method: Method

@@ -24,7 +24,7 @@ from speedproof.journal.status import Status
 R = TypeVar("R", bound=Record)
 _CALL: TypeAdapter[CallIntent | CallOutcome] = TypeAdapter(Call)
 LONGEST_LOG = 32 << 20
-"""Bytes of a log that are read: twice what is written of one. A few bytes of a foreign one may unpack to gigabytes."""
+"""Bytes of a log that are read: more than is ever written of one. A foreign one may unpack to gigabytes."""
 _STEP = 1 << 10
 """Bytes unpacked at once: 32 MiB at most."""
 

@@ -209,8 +209,8 @@ HIDDEN = ("site-packages", "dist-packages", "ensurepip/_bundled")
 
 
 def interpreter_paths(prefix: Path) -> list[Path]:
-    """What a Python needs of its prefix: programs, library, shared objects. Nothing for the system's own, which is shown
-    with the system's files. A prefix may hold much else, such as other environments."""
+    """What a Python needs of its prefix: programs, library, shared objects; it may hold much else, such as other
+    environments. Nothing for the system's own Python, which is shown with the system's files."""
     if prefix == Path("/usr"):
         return []
     patterns = ("bin/python*", "include", "lib/python3*", "lib/*.so*", "lib64/python3*", "lib64/*.so*")

@@ -14,9 +14,6 @@ from typing import IO
 from speedproof.errors import SandboxError
 from speedproof.sandbox.box import Box, Sandbox
 
-GRACE_S = 5.0
-"""Seconds between a polite end (SIGTERM to every process inside) and a firm one."""
-
 
 @dataclass(frozen=True)
 class Finished:

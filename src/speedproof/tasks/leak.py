@@ -219,6 +219,7 @@ def _grep(patterns: Sequence[str], path: Path, mode: str, masked: Sequence[str])
             capture_output=True,
             env={"LC_ALL": "C", "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
             check=False,
+            start_new_session=True,
         )
     words = done.stderr.decode(errors="replace").splitlines()
     failed = [w for w in words if not w.endswith((": Permission denied", ": No such file or directory"))]

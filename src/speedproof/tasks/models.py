@@ -98,11 +98,6 @@ class Metric(_Given):
     direction: Literal["lower", "higher"] = "lower"
     """Which way is better."""
 
-    @property
-    def by_harness(self) -> bool:
-        """Whether the harness takes it itself; otherwise it is the workload's word."""
-        return self.name in {"seconds", "cpu_seconds", "peak_memory"}
-
 
 class Workload(_Given):
     """A command that performs the work to be made faster (docs/writing-a-task.md states its protocol)."""
