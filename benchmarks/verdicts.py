@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from speedproof.analysis import rows
-from speedproof.cli.options import method_of
 from speedproof.execution.engine import Audience, execute_run
 from speedproof.execution.plan import Lane, plan_items
 from speedproof.journal import ItemPlan, Method, Status
@@ -81,7 +80,7 @@ def main() -> None:
     parser.add_argument("--suite", type=Path, action="append")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    method = method_of(arguments.max_blocks)
+    method = Method().up_to(arguments.max_blocks)
     verdicts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     speedups: dict[tuple[str, str], list[float]] = defaultdict(list)
     state = Path(tempfile.mkdtemp(prefix="speedproof-verdicts-"))

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from speedproof.cli.options import DEFAULT_STATE, Json, MaxBlocks, SandboxKind, State, method_of, store_of
+from speedproof.cli.options import DEFAULT_STATE, Json, MaxBlocks, SandboxKind, State, store_of
 from speedproof.cli.run import conclude
 from speedproof.cli.show import showing
 from speedproof.errors import InputError
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.preflight import choose_sandbox
+from speedproof.journal import Method
 from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
@@ -35,7 +36,7 @@ def evaluate(
     lock = found.lock()
     try:
         with showing(manifest.items) as show:
-            method = None if max_blocks is None else method_of(max_blocks)
+            method = None if max_blocks is None else Method().up_to(max_blocks)
             done = evaluate_run(found, loaded, choose_sandbox(sandbox), Cache(), method, again=again, told=show.judging)
     finally:
         found.unlock(lock)

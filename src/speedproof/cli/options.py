@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from speedproof.errors import InputError
-from speedproof.journal import Method, Setting, Store
+from speedproof.journal import Setting, Store
 
 State = Annotated[
     Path, typer.Option("--state", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True)
@@ -34,21 +34,12 @@ AgentPaths = Annotated[
     list[str], typer.Option("--agent-path", metavar="NAME=DIR", help="Where an agent lies, such as trae=DIR.")
 ]
 MaxBlocks = Annotated[
-    int | None, typer.Option("--max-blocks", min=12, help="Measure at most this many blocks (default: the method's).")
+    int | None, typer.Option("--max-blocks", help="Measure at most this many blocks (default: the method's).")
 ]
 
 DEFAULT_STATE = Path("state")
 
 _SOURCES: dict[str, Literal["flag", "env", "default"]] = {"COMMANDLINE": "flag", "ENVIRONMENT": "env"}
-
-
-def method_of(max_blocks: int | None) -> Method:
-    """The default method, its looks cut at `max_blocks`."""
-    method = Method()
-    if max_blocks is None:
-        return method
-    looks = tuple(look for look in method.looks if look <= max_blocks)
-    return method.model_copy(update={"looks": looks})
 
 
 def settings_of(context: typer.Context) -> dict[str, Setting]:

@@ -21,14 +21,13 @@ from speedproof.cli.options import (
     Suite,
     Tasks,
     agent_paths_of,
-    method_of,
     settings_of,
 )
 from speedproof.cli.show import showing
 from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
 from speedproof.execution.preflight import choose_sandbox
-from speedproof.journal import RunStore
+from speedproof.journal import Method, RunStore
 from speedproof.report import print_report, write_report
 from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
@@ -58,7 +57,7 @@ def run(
             sandbox=choose_sandbox(sandbox),
             state=state,
             cache=Cache(),
-            method=method_of(max_blocks),
+            method=Method().up_to(max_blocks),
             settings=settings_of(context),
             audience=show,
             base_url=base_url,

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from speedproof.errors import InputError
 from speedproof.journal.base import Evidence, Record
 from speedproof.journal.failure import Diagnosis
 
@@ -36,6 +37,15 @@ class Method(Record):
         if looks[0] < 1 or any(later <= earlier for earlier, later in pairwise(looks)):
             raise ValueError("looks are numbers of blocks, from 1, each more than the one before")
         return looks
+
+    def up_to(self, blocks: int | None) -> "Method":
+        """The same method with at most `blocks` blocks; null: as it is. Raises InputError when no look is left."""
+        if blocks is None:
+            return self
+        looks = tuple(look for look in self.looks if look <= blocks)
+        if not looks:
+            raise InputError(f"{blocks} blocks are too few to decide", hint=f"at least {self.looks[0]}")
+        return self.model_copy(update={"looks": looks})
 
 
 class Arm(Record):
