@@ -136,8 +136,8 @@ def _failures(report: RunReport) -> RenderableType | None:
 
 def _spent(report: RunReport) -> RenderableType:
     total = report.costs[0]
-    unknown = f"; {total.usage_unknown_calls} calls without usage" if total.usage_unknown_calls else ""
+    unknown = f"; {plural(total.usage_unknown_calls, 'call')} without usage" if total.usage_unknown_calls else ""
     cost = f"; cost {usd(total.cost_usd)}" + (
-        f", {total.cost_unknown_calls} calls without a price" if total.cost_unknown_calls else ""
+        f", {plural(total.cost_unknown_calls, 'call')} without a price" if total.cost_unknown_calls else ""
     )
     return Text(f"Spent: {plural(total.calls, 'call')}; {tokens(total.usage)}{unknown}{cost}")
