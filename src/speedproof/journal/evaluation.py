@@ -44,7 +44,7 @@ class Method(Record):
             return self
         looks = tuple(look for look in self.looks if look <= blocks)
         if not looks:
-            raise InputError(f"{blocks} blocks are too few to decide", hint=f"at least {self.looks[0]}")
+            raise InputError(f"{blocks} blocks are too few to decide", hint=f"--max-blocks {self.looks[0]} or more")
         return self.model_copy(update={"looks": looks})
 
 
