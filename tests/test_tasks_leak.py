@@ -78,7 +78,7 @@ def test_idioms_of_pythons_own_library_and_short_lines_are_no_answer(cache: Cach
     from workspace_support import plain, write_repository
 
     expert = (
-        "from collections import defaultdict\nimport functools\n@functools.lru_cache(maxsize=None)\n"
+        "from collections import defaultdict\nimport functools\n@_functools.wraps(func)\n"
         "x = 1\n# ---------------------------\nif __name__ == '__main__':\n    raise NotImplementedError\n"
         "a_line_that_is_nobody_elses = functools.cache(a_function)\n"
     )

@@ -277,5 +277,6 @@ class Store:
 
 
 def new_run_id() -> str:
-    """Start time (UTC) and a random suffix: sorts by time, never collides."""
-    return f"{now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    """Start time (UTC) to the millisecond and a random suffix: sorts by time, never collides."""
+    at = now()
+    return f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}{secrets.token_hex(2)}"
