@@ -108,7 +108,7 @@ def network():
         "abstract": refused(connect, socket.AF_UNIX, ASKED["abstract"]),
         "path": refused(connect, socket.AF_UNIX, ASKED["path"]),
         "udp": refused(socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto, b"x", ("8.8.8.8", 53)),
-        "names": refused(socket.getaddrinfo, "pypi.org", 443),
+        "names": refused(socket.getaddrinfo, "example.org", 443),
         "raw": refused(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
         "unix": [line for line in open("/proc/net/unix").read().splitlines()[1:] if "@" in line],
     }

@@ -3,9 +3,9 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from speedproof.errors import TaskError
 from speedproof.evaluation import checks as made
@@ -21,23 +21,20 @@ from speedproof.evaluation.testing import (
     require_sound_base,
     run_tests,
 )
-from speedproof.evaluation.verdict import conclude, said, whole
+from speedproof.evaluation.verdict import conclude, expert_diagnosis, task_diagnosis
 from speedproof.journal import (
     Check,
     Diagnosis,
     Evaluation,
     Evidence,
-    FailureClass,
     HostFacts,
-    Measurement,
     Method,
     TestsReport,
 )
 from speedproof.journal.base import digest_of, now
 from speedproof.sandbox import Sandbox
 from speedproof.workspace.effect import effect_of
-from speedproof.workspace.git import git
-from speedproof.workspace.patch import PatchError, apply_patch, borrow
+from speedproof.workspace.patch import PatchError, apply_patch, borrow, changed_paths
 from speedproof.workspace.tree import list_tree, remove
 
 Told = Callable[[str], None]
@@ -114,7 +111,7 @@ class Judge:
             try:
                 measured = self._judge(list(candidates.values()))
             except TaskError as error:
-                diagnosis = _task_diagnosis(error)
+                diagnosis = task_diagnosis(error)
         return {
             name: self._evaluation(candidates.get(patch or b""), measured, diagnosis) for name, patch in patches.items()
         }
@@ -182,7 +179,7 @@ class Judge:
         candidate.checks.append(Check(name="applies", result="pass", message="the patch applies to the base commit"))
         effect = effect_of(self.repository, base_tree, tree, self.prepared.task.protected)
         restored, touched = restore_protected(self.repository, base_tree, tree, self.prepared.task.protected, index)
-        added, changed = _changes(self.repository, base_tree, tree)
+        added, changed = changed_paths(self.repository, base_tree, tree)
         candidate.checks += [
             made.effect_check(effect),
             made.protected_check(touched),
@@ -284,7 +281,7 @@ class Judge:
             reasons = (diagnosis.message, *verdict.reasons)
             verdict = verdict.model_copy(update={"correctness": right, "reasons": reasons})
         elif measurement is not None:
-            diagnosis = _expert_diagnosis(self.prepared.task.name, measurement)
+            diagnosis = expert_diagnosis(self.prepared.task.name, measurement)
         return Evaluation(
             digest=digest_of([patch, self.prepared.digest, self.method.model_dump(), secrets.token_hex(8)], 16),
             evaluated_at=at,
@@ -302,43 +299,10 @@ class Judge:
             verdict=verdict,
         )
 
-    def _stage(self, name: str) -> "_Timed":
-        return _Timed(self.seconds, name)
-
-
-class _Timed:
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self.seconds, self.name = seconds, name
-
-    def __enter__(self) -> None:
-        self.began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds[self.name] = round(time.monotonic() - self.began, 3)
-
-
-def _changes(repository: Path, before: str, after: str) -> tuple[list[str], list[str]]:
-    """The added paths, and all changed ones, between two trees."""
-    raw = git("diff-tree", "-r", "-z", "--name-status", "--no-renames", before, after, repository=repository)
-    words = [w.decode(errors="replace") for w in raw.split(b"\0") if w]
-    pairs = list(zip(words[::2], words[1::2], strict=True))
-    return [path for kind, path in pairs if kind == "A"], [path for _, path in pairs]
-
-
-def _task_diagnosis(error: TaskError) -> Diagnosis:
-    failure = FailureClass(f"task/{error.kind}")
-    return Diagnosis(failure=failure, message=error.what, stage="evaluate", confidence="direct", evidence=())
-
-
-def _expert_diagnosis(task: str, measurement: Measurement) -> Diagnosis | None:
-    """Why nothing can be proven on this task here; null when the expert is faster."""
-    expert = whole(measurement, EXPERT, BASE)
-    if expert is None or expert.decision == "faster":
-        return None
-    return Diagnosis(
-        failure=FailureClass.EXPERT_NOT_FASTER,
-        message=f"task {task}: the expert change itself is not shown to be faster here ({said(expert)})",
-        stage="measure",
-        confidence="direct",
-        evidence=(),
-    )
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 3)

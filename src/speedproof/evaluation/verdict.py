@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from speedproof.errors import TaskError
 from speedproof.evaluation.decision import BASE, EXPERT, as_good_as
-from speedproof.journal import Check, Comparison, Measurement, Method, Verdict
+from speedproof.journal import Check, Comparison, Diagnosis, FailureClass, Measurement, Method, Verdict
 from speedproof.journal.evaluation import Correctness, Integrity, Speed
 
 DECIDING = {"applies", "build", "tests", "outputs"}
@@ -77,3 +78,23 @@ def _correctness(checks: Sequence[Check]) -> Correctness:
     if "pass" in (results.get("tests"), results.get("outputs")):
         return "pass"
     return "unknown"
+
+
+def task_diagnosis(error: TaskError) -> Diagnosis:
+    """Why a task could not be judged at all."""
+    failure = FailureClass(f"task/{error.kind}")
+    return Diagnosis(failure=failure, message=error.what, stage="evaluate", confidence="direct", evidence=())
+
+
+def expert_diagnosis(task: str, measurement: Measurement) -> Diagnosis | None:
+    """Why nothing can be proven on this task here; null when the expert is faster."""
+    expert = whole(measurement, EXPERT, BASE)
+    if expert is None or expert.decision == "faster":
+        return None
+    return Diagnosis(
+        failure=FailureClass.EXPERT_NOT_FASTER,
+        message=f"task {task}: the expert change itself is not shown to be faster here ({said(expert)})",
+        stage="measure",
+        confidence="direct",
+        evidence=(),
+    )

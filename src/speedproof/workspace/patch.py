@@ -124,6 +124,14 @@ def diff_trees(repository: Path, before: str, after: str) -> bytes:
     return git("diff-tree", "-p", *arguments, before, after, repository=repository)
 
 
+def changed_paths(repository: Path, before: str, after: str) -> tuple[list[str], list[str]]:
+    """The added paths, and all changed ones, between two trees."""
+    raw = git("diff-tree", "-r", "-z", "--name-status", "--no-renames", before, after, repository=repository)
+    words = [w.decode(errors="replace") for w in raw.split(b"\0") if w]
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    return [path for kind, path in pairs if kind == "A"], [path for _, path in pairs]
+
+
 def apply_patch(repository: Path, tree: str, patch: bytes, index: Path) -> str:
     """The tree id of `tree` with `patch` applied, written to `repository`; `index` is a scratch file.
 
