@@ -133,6 +133,8 @@ def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
             command.wait_for(line)
             command.kill_after(draw.uniform(0, most))
         assert not any("Traceback" in command.said for command in commands)
+    assert Cache(own).scratch("after").is_dir()
+    assert len(list((own / "work").glob("*/*"))) == 1, "the next process sweeps up what the killed ones left"
     wait_until_nobody_sees(own)
     assert mounts_below(own) == []
     runs = Store(tmp_path / "state").runs()
@@ -146,8 +148,6 @@ def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
             if (attempt.folder / "attempt.json").exists():
                 assert explain(attempt).renderables
     assert write_report(cut[-1], tmp_path / "report").html.stat().st_size > 1000
-    assert Cache(own).scratch("after").is_dir()
-    assert len(list((own / "work").glob("*/*"))) == 1, "the next process sweeps up what the killed ones left"
 
 
 def _check_records(store: RunStore) -> None:

@@ -45,7 +45,7 @@ def perform(root: Path, edit: tuple[str, str, object]) -> None:
             case "link":
                 path.symlink_to(str(argument))
             case "mode":
-                if not path.is_symlink():
+                if path.is_file() and not path.is_symlink():
                     path.chmod(int(str(argument)))
             case "folder":
                 path.mkdir(parents=True)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from speedproof.errors import InputError, RecordError
-from speedproof.workspace.mounts import unmount_below
+from speedproof.workspace.mounts import end_sandboxes_of, unmount_below
 from speedproof.workspace.tree import remove
 
 _FULL = 64 << 10
@@ -123,6 +123,7 @@ class Cache:
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                end_sandboxes_of(left)
                 unmount_below(left)
                 remove(left)
             except BlockingIOError:

@@ -1,8 +1,9 @@
-"""Mounts that end with us: a process killed at any moment must leave none behind."""
+"""Mounts and sandboxes that end with us: a process killed at any moment must leave none behind."""
 
 import ctypes
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -32,3 +33,17 @@ def unmount_below(folder: Path) -> None:
     """Take away what is mounted under `folder`."""
     for point in mounts_below(folder):
         subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False, start_new_session=True)
+
+
+def end_sandboxes_of(folder: Path) -> None:
+    """End the bubblewrap processes that a killed process started on `folder`.
+
+    They end with their parent, but for one killed in the instant in which it splits in two: its child then waits for
+    ever to be told to begin, holding nothing but itself.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text() == "bwrap\n" and str(folder) in (process / "cmdline").read_text():
+                os.kill(int(process.name), signal.SIGKILL)
+        except (OSError, UnicodeDecodeError):
+            continue  # it ended, or is another user's
