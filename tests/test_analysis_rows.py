@@ -48,7 +48,7 @@ def test_a_proven_attempt_brings_its_figures(found: list[Row]) -> None:
 
 def test_an_attempt_without_a_patch_is_known_to_be_unproven_without_an_evaluation(found: list[Row]) -> None:
     row = pick(found, "packaging-versions", "mini-swe-agent")
-    assert (row.patch, row.correctness, row.speed, row.proven, row.claims_only) == ("empty", None, None, False, True)
+    assert (row.patch, row.correctness, row.speed, row.proven, row.claims_success) == ("empty", None, None, False, True)
 
 
 def test_a_cut_off_attempt_is_crashed_and_keeps_what_its_calls_say(found: list[Row]) -> None:

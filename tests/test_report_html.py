@@ -11,7 +11,7 @@ from record_builder import GENUINE, HOSTILE, HOSTILE_TEXT, PATCH, Kind, big_run,
 from speedproof.analysis import RunReport, run_report
 from speedproof.errors import RecordError
 from speedproof.journal import RunStore
-from speedproof.report import ReportPaths, write_report
+from speedproof.report import WrittenReport, write_report
 from speedproof.report.charts import forest
 
 VOID = {"meta", "input", "br", "img", "link", "hr"}
@@ -77,16 +77,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
 
 
 @pytest.fixture(scope="module")
-def written(run: RunStore, tmp_path_factory: pytest.TempPathFactory) -> ReportPaths:
+def written(run: RunStore, tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
     return write_report(run, tmp_path_factory.mktemp("reports") / "one" / "two")
 
 
-def test_the_report_is_one_page_that_loads_nothing_and_whose_links_lead_somewhere(written: ReportPaths) -> None:
+def test_the_report_is_one_page_that_loads_nothing_and_whose_links_lead_somewhere(written: WrittenReport) -> None:
     assert written.beside == ()
     check(written.html)
 
 
-def test_the_page_says_everything_without_its_script(written: ReportPaths) -> None:
+def test_the_page_says_everything_without_its_script(written: WrittenReport) -> None:
     text = check(written.html).text
     for words in (
         "fast but wrong",
@@ -105,7 +105,7 @@ def test_the_page_says_everything_without_its_script(written: ReportPaths) -> No
         assert words in text, words
 
 
-def test_every_number_of_the_funnel_opens_into_its_attempts(run: RunStore, written: ReportPaths) -> None:
+def test_every_number_of_the_funnel_opens_into_its_attempts(run: RunStore, written: WrittenReport) -> None:
     page = written.html.read_text()
     funnel = page[page.index('id="funnel"') : page.index('id="attempts"')]
     for rung in run_report(run).funnel.rungs:
@@ -113,12 +113,12 @@ def test_every_number_of_the_funnel_opens_into_its_attempts(run: RunStore, writt
             assert f"#a-{name.split('/')[1]}-{name.split('/')[2]}" in funnel
 
 
-def test_json_and_markdown_stand_beside_it(run: RunStore, written: ReportPaths) -> None:
+def test_json_and_markdown_stand_beside_it(run: RunStore, written: WrittenReport) -> None:
     assert RunReport.model_validate_json(written.json.read_text()) == run_report(run)
     assert written.markdown.read_text().startswith("# Speedproof report")
 
 
-def test_the_same_record_gives_the_same_report(run: RunStore, written: ReportPaths) -> None:
+def test_the_same_record_gives_the_same_report(run: RunStore, written: WrittenReport) -> None:
     again = write_report(run, written.html.parent)
     before = written.html.read_bytes()
     assert again.html.read_bytes() == before

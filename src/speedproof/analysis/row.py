@@ -130,11 +130,6 @@ class Row(Record):
     undeclared_evaluations: int = 0
     """Evaluations by methods that the run did not declare beforehand; they do not count."""
 
-    @property
-    def claims_only(self) -> bool:
-        """Whether the agent claims a success that has no patch behind it."""
-        return self.claims_success is True and self.patch in ("missing", "empty", "no_effect")
-
 
 def rows(run: RunStore) -> list[Row]:
     """One row an attempt, in the manifest's order; items without an attempt and damaged records are rows too.

@@ -6,7 +6,6 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from speedproof.analysis import run_report
 from speedproof.cli.options import (
     DEFAULT_STATE,
     AgentPaths,
@@ -68,11 +67,10 @@ def run(
 
 def conclude(done: RunStore, folder: Path, *, as_json: bool) -> None:
     """Write the report of a run and say what it holds and where it lies."""
-    paths = write_report(done, folder)
-    report = run_report(done)
+    written = write_report(done, folder)
     if as_json:
-        typer.echo(report.model_dump_json(indent=1))
+        typer.echo(written.report.model_dump_json(indent=1))
         return
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    print_report(report, console)
-    console.print(f"report: {paths.html}", soft_wrap=True)
+    print_report(written.report, console)
+    console.print(f"report: {written.html}", soft_wrap=True)

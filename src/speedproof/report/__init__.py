@@ -9,6 +9,6 @@ from speedproof.report.explain import explain
 from speedproof.report.html import write_html
 from speedproof.report.markdown import to_markdown
 from speedproof.report.terminal import print_report
-from speedproof.report.write import ReportPaths, write_report
+from speedproof.report.write import WrittenReport, write_report
 
-__all__ = ["ReportPaths", "explain", "print_report", "to_markdown", "write_html", "write_report"]
+__all__ = ["WrittenReport", "explain", "print_report", "to_markdown", "write_html", "write_report"]
