@@ -127,7 +127,7 @@ def write_attempt(
     **facts: Any,
 ) -> AttemptStore:
     """An attempt that went well, except for `facts`; `open_in`: left open in that stage."""
-    folder = folder / "runs" / "r" / "items" / "i" / "01"
+    folder = folder / "runs" / "r" / "items" / facts.get("item", "i") / f"{facts.get('number', 1):02d}"
     folder.mkdir(parents=True)
     store = AttemptStore(folder)
     names = list(stages)

@@ -399,7 +399,7 @@ def _status(kind: Kind, item: ItemPlan, usages: list[Usage | None], begun: datet
         )
     strict = kind.run == "completed" and kind.patch == "applied" and kind.exit_code == 0
     return Status(
-        rules="rules-1",
+        rules="rules-2",
         derived_at=begun + timedelta(hours=2),
         run=kind.run,  # type: ignore[arg-type]
         patch=kind.patch,  # type: ignore[arg-type]

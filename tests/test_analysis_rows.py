@@ -94,7 +94,7 @@ def test_only_the_declared_method_counts(tmp_path: Path) -> None:
 def test_the_newest_rules_give_the_status(tmp_path: Path) -> None:
     run = one(tmp_path, GENUINE)
     store = next(run.attempts())
-    old = store.status("rules-1")
+    old = store.status("rules-2")
     assert old is not None
     store.write_status(
         old.model_copy(
@@ -104,7 +104,7 @@ def test_the_newest_rules_give_the_status(tmp_path: Path) -> None:
     assert [(r.rules, r.patch) for r in rows(run)] == [("rules-2", "no_effect")]
 
 
-@pytest.mark.parametrize("name", ["attempt.json", "derived/rules-1.json"])
+@pytest.mark.parametrize("name", ["attempt.json", "derived/rules-2.json"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b'{"format": "speedproof/attempt/99"}'])
 def test_a_damaged_record_is_a_row_that_says_so(tmp_path: Path, name: str, damage: bytes) -> None:
     run = one(tmp_path, GENUINE, QUOTA)

@@ -1,6 +1,7 @@
 """What ended an attempt is its cause: each story a user meets, and the class, status and place it must get."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,19 @@ PROVIDER = [
         "model_error",
         says="resets at 11:04 PM",
         calls=Wire().fails(429, "You've hit your usage limit. Upgrade or try again at 11:04 PM."),
+        process=process(1),
+    ),
+    story(
+        "a plan that is used up, in the words of a rate limit, with the time at which it resets",
+        F.USAGE_LIMIT,
+        "model_error",
+        says="resets at 2026-11-23 16:05 UTC",
+        calls=Wire().fails(
+            429,
+            "This request would exceed your account's rate limit.",
+            "rate_limit_error",
+            resets_at=datetime(2026, 11, 23, 16, 5, tzinfo=UTC),
+        ),
         process=process(1),
     ),
     story(

@@ -108,7 +108,7 @@ def _nothing_stays(cache: Cache) -> Iterator[None]:
 
 
 def read(store: AttemptStore) -> tuple[Attempt, Status]:
-    status = store.status("rules-1")
+    status = store.status("rules-2")
     assert status is not None
     return store.read(), status
 

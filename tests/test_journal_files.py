@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,20 +116,6 @@ def test_cutting_the_file_anywhere_loses_only_the_line_that_was_cut(
     assert entries[:complete] == list(enumerate(values[:complete], 1))
     for extra in entries[complete:]:
         assert extra == (complete + 1, values[complete]) or (isinstance(extra, BadLine) and extra.torn)
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB; needs root."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_on_a_full_disk_the_old_record_stands_and_the_error_says_so(full_disk: Path) -> None:

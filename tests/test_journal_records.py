@@ -112,9 +112,9 @@ def test_a_damaged_record_is_an_error_that_names_the_file(damage: bytes, tmp_pat
     with pytest.raises(RecordError, match=r"attempt\.json"):
         store.read()
     (store.folder / "derived").mkdir()
-    (store.folder / "derived" / "rules-1.json").write_bytes(damage)
-    with pytest.raises(RecordError, match=r"rules-1\.json"):
-        store.status("rules-1")
+    (store.folder / "derived" / "rules-2.json").write_bytes(damage)
+    with pytest.raises(RecordError, match=r"rules-2\.json"):
+        store.status("rules-2")
 
 
 def test_a_missing_record_is_an_error_that_names_the_file(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
-from speedproof.diagnosis import provider
+from speedproof.diagnosis import conversation
 from speedproof.diagnosis.facts import Facts, ModelCall, excerpt, sentence
+from speedproof.journal import provider
 from speedproof.journal.base import Evidence
 from speedproof.journal.call import CUT_BY_END
 from speedproof.journal.failure import Diagnosis
 from speedproof.journal.failure import FailureClass as F
+from speedproof.journal.reset import quoted_reset
 
 LONG_S = 600.0
 """Seconds after which waiting for a provider is a cause in itself; half of the attempt is, too."""
@@ -58,14 +60,27 @@ def _particulars(call: ModelCall) -> str:
     return f"{who}{status}{code}{text}"
 
 
+def _reset(call: ModelCall) -> str | None:
+    """When a used-up limit resets: the time that the gateway understood, else the provider's own words."""
+    outcome = call.outcome
+    if outcome is None:
+        return None
+    if outcome.resets_at is not None:
+        return f"{outcome.resets_at:%Y-%m-%d %H:%M} UTC"
+    quoted = quoted_reset(outcome.error or "")
+    return None if quoted is None else excerpt(quoted, 60)
+
+
 def failed(facts: Facts, streak: Sequence[ModelCall], tail: str = "") -> Diagnosis:
     """The diagnosis of an attempt whose last calls, `streak`, all failed."""
+    if (forbidden := conversation.illegal(facts, streak)) is not None:
+        return forbidden
     call = _deciding(streak)
     failure = classify(call)
     count = f"the last {len(streak)} of {len(facts.calls)} model calls failed"
     message = f"{_particulars(call)} ({count}{tail})"
-    if failure is F.USAGE_LIMIT and (reset := provider.resets_at(call.outcome.error or "" if call.outcome else "")):
-        message = f"the usage limit resets at {excerpt(reset, 60)}; {message}"
+    if failure is F.USAGE_LIMIT and (reset := _reset(call)):
+        message = f"the usage limit resets at {reset}; {message}"
     stated = call.outcome is not None and (bool(call.outcome.error) or (call.outcome.status or 0) >= 400)
     evidence = [call.evidence]
     if streak[0] is not call:

@@ -8,12 +8,14 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
-from speedproof.diagnosis import calls, harness, logs, provider
+from speedproof.diagnosis import calls, harness, logs
 from speedproof.diagnosis.facts import STDERR, STDOUT, Facts, ModelCall, excerpt, sentence
+from speedproof.journal import provider
 from speedproof.journal.attempt import StopCause
 from speedproof.journal.base import Evidence
 from speedproof.journal.failure import Diagnosis
 from speedproof.journal.failure import FailureClass as F
+from speedproof.journal.reset import quoted_reset
 
 Rule = Callable[[Facts], Diagnosis | None]
 _LIMITS = {
@@ -22,6 +24,7 @@ _LIMITS = {
     StopCause.COST: (F.LIMIT_COST, "its cost limit was used up"),
     StopCause.TOKENS: (F.LIMIT_TOKENS, "its token limit was used up"),
     StopCause.STEPS: (F.LIMIT_STEPS, "its limit of model calls was used up"),
+    StopCause.PROTOCOL: (F.BAD_REQUEST, "its conversation was illegal"),
 }
 _KEPT_AS = {"stdout.log": STDOUT, "stderr.log": STDERR}
 _FROM_OUTSIDE = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGXCPU}
@@ -76,6 +79,8 @@ def stopped(facts: Facts) -> Diagnosis | None:
     cause, place = process.stopped_by, facts.place("process", "stopped_by")
     if cause is StopCause.CANCELLED:
         return _diagnosis(F.INTERRUPTED, f"the run was cancelled after {process.wall_s:.0f} s", place)
+    if cause is StopCause.PROTOCOL and facts.failing:
+        return calls.failed(facts, facts.failing)
     if streak := calls.failing_when_stopped(facts):
         return calls.failed(facts, streak, tail=f"; the agent was still trying when {_LIMITS[cause][1]}")
     if cause in {StopCause.WALL, StopCause.IDLE} and (waiting := calls.unanswered(facts, idle=cause is StopCause.IDLE)):
@@ -117,7 +122,7 @@ def agent_says(facts: Facts) -> Diagnosis | None:
     if failure is None:
         failure = logs.classify_own(error)
     message = f"the agent reports: {error}"
-    if failure is F.USAGE_LIMIT and (reset := provider.resets_at(error)):
+    if failure is F.USAGE_LIMIT and (reset := quoted_reset(error)):
         message = f"the usage limit resets at {reset}; {message}"
     return _diagnosis(failure or F.AGENT_CRASH, message, place)
 

@@ -46,6 +46,8 @@ class ModelCall:
     outcome: CallOutcome | None
     line: int
     """Line in calls.jsonl of the outcome; of the intent when there is no outcome."""
+    intent_line: int | None = None
+    """Line in calls.jsonl of the intent; null when there is none."""
 
     @property
     def side_route(self) -> bool:
@@ -94,8 +96,11 @@ def _paired(lines: Sequence[tuple[int, CallIntent | CallOutcome]]) -> list[Model
             intents[record.call] = (line, record)
         else:
             outcomes[record.call] = (line, record)
-    ended = [ModelCall(n, intents.get(n, (0, None))[1], o, line) for n, (line, o) in outcomes.items()]
-    waiting = [ModelCall(n, i, None, line) for n, (line, i) in intents.items() if n not in outcomes]
+    ended: list[ModelCall] = []
+    for number, (line, outcome) in outcomes.items():
+        asked_at, intent = intents.get(number, (None, None))
+        ended.append(ModelCall(number, intent, outcome, line, asked_at))
+    waiting = [ModelCall(n, i, None, line, line) for n, (line, i) in intents.items() if n not in outcomes]
     return sorted(ended, key=lambda c: c.line) + sorted(waiting, key=lambda c: c.number)
 
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speedproof.diagnosis import provider
 from speedproof.diagnosis.facts import STDERR, STDOUT, Facts, excerpt
+from speedproof.journal import provider
 from speedproof.journal.base import Evidence
 from speedproof.journal.failure import FailureClass as F
 

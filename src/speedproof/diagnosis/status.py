@@ -6,6 +6,7 @@ from datetime import datetime
 from speedproof.diagnosis.causes import find_cause
 from speedproof.diagnosis.facts import Facts, excerpt, sentence
 from speedproof.diagnosis.harness import is_cancellation
+from speedproof.diagnosis.parameters import parameters
 from speedproof.errors import RecordError
 from speedproof.journal.attempt import Attempt, StopCause
 from speedproof.journal.base import now as clock
@@ -15,7 +16,7 @@ from speedproof.journal.status import PatchStatus, RunStatus, Status
 from speedproof.journal.store import AttemptStore
 from speedproof.journal.usage import total_usage
 
-RULES = "rules-1"
+RULES = "rules-2"
 """Name and version of these rules; a change that can change a status changes it."""
 
 _GAVE_UP = re.compile(r"\b(?:give|gave|giving) up\b", re.IGNORECASE)
@@ -57,6 +58,7 @@ def derive(store: AttemptStore, *, alive: bool = True, now: datetime | None = No
         usage_source="wire" if facts.calls else "none",
         cost_usd=sum(known) if known else None,
         cost_unknown_calls=len(costs) - len(known),
+        parameters=parameters(facts),
         exit_and_patch=exit_0 and attempt.patch is not None and attempt.patch.size > 0,
         strict=strict,
         confirmed=strict and agreed and spoke,

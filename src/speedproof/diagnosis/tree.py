@@ -31,6 +31,7 @@ MEANINGS: dict[F, str] = {
     F.STREAM_BROKEN: "An answer began and did not reach its end mark.",
     F.AGENT_CRASH: "The agent failed by itself: an exit code that is not 0, its own error, or no model call at all.",
     F.TOOL_OUTPUT_MISSING: "The agent sent a conversation with a tool call that has no output.",
+    F.TOOL_CALL_MISSING: "The agent sent the output of a tool call that the conversation does not hold.",
     F.TOOL_ARGS_MALFORMED: "The arguments of a tool call do not parse, and that ended the attempt.",
     F.EMPTY_TOOL_RESULT: "The agent sent a failed tool result without content, which the provider refuses.",
     F.LIMIT_TIME: "The wall time was used up.",

@@ -18,7 +18,30 @@ class StopCause(StrEnum):
     COST = "cost"
     TOKENS = "tokens"
     STEPS = "steps"
+    PROTOCOL = "protocol"
     CANCELLED = "cancelled"
+
+
+class Configured(Record):
+    """A model parameter that the agent was configured with, in a file or argument that we wrote."""
+
+    name: str
+    """Name of the parameter (docs/agents.md), such as parallel_tool_calls."""
+    value: Any
+    """Its value."""
+    file: str
+    """The file of the attempt that holds it."""
+    line: int | None = None
+    """The line in it; null when it could not be told."""
+
+
+class Prices(Record):
+    """The price list that costs were computed from."""
+
+    source: str
+    """Name of the list."""
+    version: str
+    """Version of the list."""
 
 
 class Transition(Record):
@@ -118,6 +141,8 @@ class AgentOutcome(Record):
     """Steps or turns it counted."""
     usage: Usage | None = None
     """Its own count of tokens, to reconcile with the wire."""
+    cost_usd: float | None = None
+    """What it says it cost, US dollars; null when it does not say."""
 
 
 class HarnessError(Record):
@@ -182,6 +207,10 @@ class Attempt(Record):
     """File name of the agent's own trajectory in this folder; null when it left none."""
     settings: dict[str, Any] = {}
     """Effective limits and options of the attempt."""
+    configured: tuple[Configured, ...] = ()
+    """Model parameters that the agent was configured with."""
+    prices: Prices | None = None
+    """The price list in force; null for agents that use no model."""
     error: HarnessError | None = None
     """The harness's own failure, if any."""
 

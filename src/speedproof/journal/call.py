@@ -1,6 +1,7 @@
 """A model call as seen on the wire: its intent, written before it is forwarded, and its outcome, written after."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,6 +13,64 @@ CUT_BY_AGENT = "the agent closed the connection before the answer was complete"
 """`CallOutcome.error` of a call that the agent itself broke off: it says nothing against the provider."""
 CUT_BY_END = "the attempt ended before the answer was complete"
 """`CallOutcome.error` of a call under way when the attempt ended."""
+BROKEN = "the connection to the provider broke"
+"""How `CallOutcome.error` begins when the provider's answer broke off."""
+
+Protocol = Literal["chat", "responses", "messages", "gemini", "other"]
+"""What a request speaks: OpenAI Chat Completions, OpenAI Responses, Anthropic Messages, Gemini generateContent, or
+none of them: a side route such as /v1/models."""
+
+
+class IllegalKind(StrEnum):
+    """What makes a conversation one that a provider must refuse."""
+
+    OUTPUT_MISSING = "output_missing"
+    """A tool call without an output."""
+    CALL_MISSING = "call_missing"
+    """A tool output without a call."""
+    EMPTY_ERROR = "empty_error"
+    """A tool result marked as an error, without content."""
+    ARGUMENTS_MALFORMED = "arguments_malformed"
+    """A tool call whose arguments are no JSON object."""
+
+
+class Illegal(Record):
+    """One thing in a request's conversation that its protocol forbids, found before the request was forwarded."""
+
+    kind: IllegalKind
+    """What is wrong."""
+    call_id: str
+    """Id of the tool call concerned; its tool's name where the protocol has no ids."""
+    tool: str | None = None
+    """Name of the tool; null when the request does not say."""
+    entry: int
+    """Index, from 0, of the message or item at fault: the one that left the call open, or holds the bad content."""
+    repaired: bool = False
+    """Whether the gateway supplied what was missing before it forwarded the request."""
+
+
+class Watched(Record):
+    """A parameter that was pinned or configured, as seen on the wire."""
+
+    asked: Any = None
+    """Its value as the agent sent it; null: the agent did not send it."""
+    sent: Any = None
+    """Its value as forwarded to the provider; null: it was not sent."""
+    pinned: bool = False
+    """Whether the gateway set it."""
+
+
+class Retry(Record):
+    """One failed try inside a call, before the answer that the agent got."""
+
+    at: datetime
+    """When the try had failed, UTC."""
+    status: int | None = None
+    """HTTP status of the try; null when the provider was not reached."""
+    error: str
+    """Its error text, secrets removed, cut to 2,000 characters."""
+    waited_s: float
+    """Seconds waited before the next try."""
 
 
 class CallIntent(Record):
@@ -27,8 +86,8 @@ class CallIntent(Record):
     """HTTP method."""
     path: str
     """HTTP path as the agent asked for it, without query."""
-    protocol: Literal["chat", "responses", "other"]
-    """OpenAI Chat Completions, OpenAI Responses, or a side route such as /v1/models."""
+    protocol: Protocol
+    """chat, responses, messages (Anthropic), gemini, or other for a side route such as /v1/models."""
     model_asked: str | None = None
     """The model named in the request; null when it names none."""
     stream: bool | None = None
@@ -45,6 +104,13 @@ class CallIntent(Record):
     """Size of the request body as read from the agent."""
     request_sha256: str
     """SHA-256 of the request body as read from the agent."""
+    sent_sha256: str | None = None
+    """SHA-256 of the body prepared for forwarding, content encoding removed, secrets still in it; null when it could
+    not be prepared. Where bodies are kept, the body stored under this name had its secrets replaced."""
+    watched: dict[str, Watched] = {}
+    """Parameters pinned or configured in this run, by their own names (docs/agents.md), as asked and as sent."""
+    illegal: tuple[Illegal, ...] = ()
+    """What its protocol forbids in the conversation, found before forwarding."""
 
 
 class CallOutcome(Record):
@@ -68,6 +134,17 @@ class CallOutcome(Record):
     """Whether the answer reached its protocol's end marker; false for cut streams."""
     usage: Usage | None = None
     """Token usage from the wire; null when none reached the gateway."""
+    at_least: Usage | None = None
+    """Where usage is null: what the provider certainly counted, as far as the broken answer shows; null when nothing
+    of it arrived."""
+    billed_usd: float | None = None
+    """US dollars that the provider itself says it bills for this call; null when it does not say."""
+    resets_at: datetime | None = None
+    """When the provider says that a used-up limit resets, UTC; null when it does not say."""
+    retries: tuple[Retry, ...] = ()
+    """Failed tries before this answer, oldest first; the agent saw none of them."""
+    response_sha256: str | None = None
+    """SHA-256 of the answer's body as it came from the provider; null when no body came."""
     cost_usd: float | None = None
     """Cost at list prices in US dollars; null when usage or price is unknown."""
     model_answered: str | None = None

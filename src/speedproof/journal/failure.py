@@ -35,6 +35,7 @@ class FailureClass(StrEnum):
 
     AGENT_CRASH = "agent/crash"
     TOOL_OUTPUT_MISSING = "agent/protocol/tool_output_missing"
+    TOOL_CALL_MISSING = "agent/protocol/tool_call_missing"
     TOOL_ARGS_MALFORMED = "agent/protocol/tool_args_malformed"
     EMPTY_TOOL_RESULT = "agent/protocol/empty_tool_result"
     LIMIT_TIME = "agent/limit/time"
@@ -91,7 +92,8 @@ def _info() -> dict[FailureClass, FailureInfo]:
         c.BAD_REQUEST: "Read the provider's answer: it refuses what the agent sends.",
         c.MODEL_NOT_FOUND: "Correct the model's name.",
         c.AGENT_CRASH: "Read the agent's stderr at the evidence.",
-        c.TOOL_OUTPUT_MISSING: "The agent left a tool call without its output; report it to the agent's authors.",
+        c.TOOL_OUTPUT_MISSING: "Run again with --repair; report the open tool call to the agent's authors.",
+        c.TOOL_CALL_MISSING: "The agent sent an output of a tool call it left out; report it to the agent's authors.",
         c.TOOL_ARGS_MALFORMED: "The model wrote tool arguments that do not parse; try another model or sample.",
         c.EMPTY_TOOL_RESULT: "The agent sent an empty tool result; report it to the agent's authors.",
         c.LIMIT_TIME: "Raise limits.wall_s, or accept the result.",

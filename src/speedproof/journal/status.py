@@ -1,16 +1,52 @@
 """The status of an attempt, derived from its facts by one named, versioned rule."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
+from speedproof.journal.attempt import Configured
 from speedproof.journal.base import Record
 from speedproof.journal.failure import Diagnosis
 from speedproof.journal.usage import Usage
 
 RunStatus = Literal["completed", "limit", "agent_error", "model_error", "infra_error", "cancelled", "crashed"]
 PatchStatus = Literal["missing", "empty", "no_effect", "tests_only", "unapplied", "applied"]
+
+
+class Seen(Record):
+    """One value of a parameter on the wire."""
+
+    value: Any
+    """The value; null: the parameter was not in the request."""
+    calls: int
+    """Calls that had it."""
+    first_call: int
+    """Number of the first of them."""
+
+
+class Parameter(Record):
+    """A model parameter that was configured or pinned: what became of it on the wire."""
+
+    name: str
+    """Its common name (docs/agents.md)."""
+    configured: Configured | None = None
+    """How the agent was configured with it, and where that stands; null: it was only pinned."""
+    pinned: bool = False
+    """Whether the gateway set it."""
+    asked: tuple[Seen, ...] = ()
+    """Values in the agent's requests, the most frequent first."""
+    sent: tuple[Seen, ...] = ()
+    """Values as forwarded to the provider, the most frequent first."""
+
+    @property
+    def never_asked(self) -> bool:
+        """Whether it is configured, and no request of the agent had the configured value."""
+        return (
+            self.configured is not None
+            and bool(self.asked)
+            and all(seen.value != self.configured.value for seen in self.asked)
+        )
 
 
 class Status(Record):
@@ -40,6 +76,8 @@ class Status(Record):
     """Sum of the known costs in US dollars; null when no call has one."""
     cost_unknown_calls: int
     """Calls whose cost is unknown and not in the sum."""
+    parameters: tuple[Parameter, ...] = ()
+    """Model parameters that were configured or pinned, as seen on the wire."""
     exit_and_patch: bool
     """Success rule: exit code 0 and patch bytes."""
     strict: bool

@@ -71,6 +71,10 @@ def _unpacked(path: Path) -> tuple[bytes, str]:
     return text, "" if damage is None else f"the log is damaged from here on: {damage}"
 
 
+CONFIG = "config"
+"""Folder of an attempt that holds the files which its agent was configured with."""
+
+
 class AttemptStore:
     """The folder of one attempt."""
 
@@ -100,6 +104,12 @@ class AttemptStore:
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write a file such as patch.diff once."""
         write_atomically(self.folder / name, data)
+
+    def write_config(self, name: str, text: str) -> None:
+        """Write config/<name>: a file that the agent was configured with, its key replaced."""
+        path = self.folder / CONFIG / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode(errors="surrogateescape"))
 
     def write_status(self, status: Status) -> None:
         """Write derived/<rules>.json."""

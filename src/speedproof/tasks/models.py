@@ -149,8 +149,12 @@ class Limits(_Given):
     """Model calls."""
     tokens: int | None = Field(default=None, gt=0)
     """Input and output tokens together, cached ones included."""
+    input_tokens: int | None = Field(default=None, gt=0)
+    """Input tokens, cached ones included."""
+    output_tokens: int | None = Field(default=None, gt=0)
+    """Output tokens."""
     cost_usd: float | None = Field(default=None, gt=0)
-    """US dollars at list prices; refused for a model without a price."""
+    """US dollars at list prices; refused for a model without a price, unless a limit on tokens stands beside it."""
 
 
 class Task(_Given):
