@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +11,21 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from speedproof.gateway import Budget, Gateway, HttpUpstream, ModelChoice, ScriptedModel, Session, load_script
+from speedproof.gateway import (
+    Budget,
+    Gateway,
+    HttpUpstream,
+    ModelChoice,
+    Patience,
+    Rules,
+    ScriptedModel,
+    Session,
+    load_script,
+)
 from speedproof.journal import AttemptStore, CallIntent, CallOutcome
+from speedproof.journal.pace import PaceChange, ProviderDown
 
+ONCE = Patience(most_tries=1)
 REAL_KEY = "real-key-+/=of_the_provider"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -83,11 +95,17 @@ class Place:
 
 @asynccontextmanager
 async def place(
-    folder: Path, model: ModelChoice, budget: Budget | None = None, pins: Mapping[str, Any] | None = None
+    folder: Path,
+    model: ModelChoice,
+    budget: Budget | None = None,
+    rules: Rules | None = None,
+    *,
+    patience: Patience = ONCE,
+    told: Callable[[PaceChange | ProviderDown], None] = lambda _: None,
 ) -> AsyncIterator[Place]:
-    """An agent's place at a gateway of its own."""
-    async with Gateway() as gateway, aiohttp.ClientSession() as client:
-        session = gateway.open(folder / "calls.jsonl", model, budget or Budget(), pins or {})
+    """An agent's place at a gateway of its own, which tries each call once unless told otherwise."""
+    async with Gateway(told, patience) as gateway, aiohttp.ClientSession() as client:
+        session = gateway.open(folder / "calls.jsonl", model, budget or Budget(), rules, bodies=folder / "bodies.zst")
         port = await gateway.listen(session)
         bearer = {"Authorization": f"Bearer {session.token}"}
         yield Place(gateway, session, f"http://127.0.0.1:{port}", client, folder, bearer)

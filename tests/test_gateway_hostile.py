@@ -2,22 +2,34 @@
 
 import contextlib
 import json
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway_support import CHAT_BASH, RESPONSES_SHELL
-from speedproof.gateway.answers import AnswerReader, is_usage_chunk
+from speedproof.gateway.asked import Asked, Malformed, Rules, read_request
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body
-from speedproof.gateway.conversation import IllegalRequest, read_conversation
+from speedproof.gateway.protocols import DIALECTS, Route
+from speedproof.gateway.protocols.dialect import Unreadable, find_illegal
+from speedproof.gateway.scripted.tools import finish_call, shell_call
 from speedproof.gateway.sse import Event
-from speedproof.gateway.tools import finish_call, shell_call
-from speedproof.gateway.wire import Malformed, read_request
 from speedproof.journal.redaction import redact_value
 
-PROTOCOLS: tuple[Literal["chat", "responses"], ...] = ("chat", "responses")
+PATHS = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "messages": "/messages",
+    "gemini": "/models/m:generateContent",
+}
+
+
+def read(protocol: str, raw: bytes, **pins: Any) -> Asked:
+    """A request as the gateway reads it."""
+    return read_request(Route(PATHS[protocol], DIALECTS[protocol].name, DIALECTS[protocol]), raw, Rules(pins=pins))
+
+
 WORDS = st.sampled_from(
     [
         "assistant",
@@ -77,41 +89,42 @@ def test_any_request_is_read_or_refused(body: dict[str, Any], named: bool) -> No
     if named:
         body["model"] = "m"
     raw = json.dumps(body).encode()
-    for protocol in PROTOCOLS:
+    for protocol, dialect in DIALECTS.items():
         with contextlib.suppress(Malformed):
-            asked = read_request(protocol, raw, {"seed": 1})
+            asked = read(protocol, raw, seed=1)
             json.loads(asked.body)
             redact_value([asked.asked, asked.sent], ())
-        with contextlib.suppress(IllegalRequest):
-            conversation = read_conversation(protocol, json.loads(raw))
-            shell_call(conversation.tools, "ls")
-            finish_call(conversation.tools, "done")
+        with contextlib.suppress(Unreadable):
+            find_illegal(dialect, dialect.conversation(json.loads(raw)))
+        tools = dialect.tools(body)
+        shell_call(tools, "ls")
+        finish_call(tools, "done")
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ODD, st.sampled_from([200, 404]))
 def test_any_answer_is_read(value: Any, status: int) -> None:
     raw = json.dumps(value)
-    for protocol in (*PROTOCOLS, "other"):
-        reader = AnswerReader(protocol)  # type: ignore[arg-type]
+    for dialect in DIALECTS.values():
+        reader = dialect.reader()
         reader.read_json(raw.encode(), status)
         for kind in ("response.completed", "response.output_item.done", "error"):
             reader.read_event(Event(kind, raw, raw.encode()))
             reader.read_event(Event(kind, json.dumps({"type": kind, "response": value, "item": value}), b""))
-    is_usage_chunk(Event("message", raw, raw.encode()))
+        reader.only_usage(Event("message", raw, raw.encode()))
 
 
 @pytest.mark.parametrize("depth", [500, 5_000, 200_000])
 def test_a_deeply_nested_request_is_read_or_refused(depth: int) -> None:
     raw = b'{"model":"m","input":[{"role":"user"}],"x":' + b"[" * depth + b"]" * depth + b"}"
     with contextlib.suppress(Malformed):
-        asked = read_request("responses", raw, {"seed": 1})
+        asked = read("responses", raw, seed=1)
         assert len(str(asked.asked)) < 2_000
 
 
 def test_a_huge_parameter_is_recorded_by_its_size_only() -> None:
     raw = json.dumps({"model": "m", "messages": [], "metadata": "x" * 100_000}).encode()
-    assert len(str(read_request("chat", raw, {}).asked)) < 1_000
+    assert len(str(read("chat", raw).asked)) < 1_000
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -127,13 +140,13 @@ def test_tools_that_the_provider_would_run_on_the_network_are_taken_out() -> Non
         "input": "x",
         "tools": [RESPONSES_SHELL, {"type": "web_search"}, {"type": "mcp", "server_url": "https://x"}, 5],
     }
-    asked = read_request("responses", json.dumps(body).encode(), {})
+    asked = read("responses", json.dumps(body).encode())
     assert json.loads(asked.body)["tools"] == [RESPONSES_SHELL]
     assert asked.asked["hosted_tools"] == ["web_search", "mcp", "5"]
     assert "hosted_tools" not in asked.sent
     assert asked.tools == ("exec_command", "web_search", "mcp", "5")
     chat = {"model": "m", "messages": [], "tools": [CHAT_BASH], "web_search_options": {}, "plugins": [{"id": "web"}]}
-    sent = json.loads(read_request("chat", json.dumps(chat).encode(), {}).body)
+    sent = json.loads(read("chat", json.dumps(chat).encode()).body)
     assert set(sent) == {"model", "messages", "tools"}
 
 
@@ -157,16 +170,16 @@ REMOTE = [
 def test_content_that_the_provider_would_fetch_is_noticed(protocol: Any, part: dict[str, Any], field: str) -> None:
     message = {"role": "user", "content": [{"type": "text", "text": "x"}, part]}
     body = {"model": "m", ("messages" if protocol == "chat" else "input"): [message]}
-    assert read_request(protocol, json.dumps(body).encode(), {}).remote == field
+    assert read(protocol, json.dumps(body).encode()).remote == field
 
 
 @pytest.mark.parametrize("more", [{"prompt": {"id": "pmpt_1"}}, {"conversation": "conv_1"}, {"prompt": None}])
 def test_content_that_the_provider_would_recall_is_noticed(more: dict[str, Any]) -> None:
     body = {"model": "m", "input": "x", "tools": [{"type": "function", "parameters": {"image_url": "a:b"}}], **more}
-    found = read_request("responses", json.dumps(body).encode(), {}).remote
+    found = read("responses", json.dumps(body).encode()).remote
     assert found == next((name for name, value in more.items() if value), None)
 
 
 def test_a_key_given_twice_is_refused_for_the_provider_might_read_the_other() -> None:
     with pytest.raises(Malformed):
-        read_request("responses", b'{"model":"m","conversation":"conv_1","conversation":null}', {})
+        read("responses", b'{"model":"m","conversation":"conv_1","conversation":null}')

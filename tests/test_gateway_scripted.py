@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway_support import CHAT_BASH, RESPONSES_SHELL, Place, chat, in_loop, place, responses, scripted
-from speedproof.gateway.answers import AnswerReader
+from speedproof.gateway.protocols import DIALECTS
 from speedproof.gateway.sse import EventParser
 
 TEXT = {"type": "string"}
@@ -159,15 +159,6 @@ async def test_the_end_is_declared_in_the_agents_own_way(tmp_path: Path) -> None
 
 
 @in_loop
-async def test_a_side_request_without_tools_gets_text_and_meets_no_fault(tmp_path: Path) -> None:
-    choice, _ = scripted(tmp_path, "  - fail: {status: 500}\n")
-    async with place(tmp_path, choice) as agent:
-        status, answer = await agent.post("/v1/chat/completions", chat(tools=[]))
-        assert status == 200
-        assert answer["choices"][0]["message"]["content"]
-
-
-@in_loop
 async def test_a_command_that_still_runs_is_waited_for(tmp_path: Path) -> None:
     choice, _ = scripted(tmp_path, "  - run: sleep\n  - run: next\n")
     poll = {
@@ -299,7 +290,7 @@ async def test_streams_say_the_same_as_whole_answers(tmp_path: Path) -> None:
             _, whole = await agent.post(path, body)
             _, raw = await agent.stream(path, body | {"stream": True, "stream_options": {"include_usage": True}})
             events = EventParser().feed(raw)
-            streamed, plain = AnswerReader(protocol), AnswerReader(protocol)  # type: ignore[arg-type]
+            streamed, plain = DIALECTS[protocol].reader(), DIALECTS[protocol].reader()  # type: ignore[arg-type]
             for event in events:
                 streamed.read_event(event)
             plain.read_json(json.dumps(whole).encode(), 200)

@@ -28,7 +28,7 @@ from gateway_support import (
     scripted,
 )
 from speedproof.errors import InputError, RecordError
-from speedproof.gateway import Budget, Gateway
+from speedproof.gateway import Budget, Gateway, Rules
 from speedproof.journal import AttemptStore, StopCause, Usage
 
 USAGE = {
@@ -51,10 +51,10 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def between(
-    handler: Handler, folder: Path, budget: Budget | None = None, pins: Any = None
+    handler: Handler, folder: Path, budget: Budget | None = None, rules: Rules | None = None
 ) -> AsyncIterator[Place]:
     """An agent at a gateway in front of a provider."""
-    async with provider(handler) as url, place(folder, real(url), budget, pins) as agent:
+    async with provider(handler) as url, place(folder, real(url), budget, rules) as agent:
         yield agent
 
 
@@ -107,7 +107,7 @@ async def test_a_call_is_recorded_as_asked_sent_and_answered(tmp_path: Path) -> 
         seen.append((request, await request.json()))
         return await say_hello(request)
 
-    async with between(handle, tmp_path, pins={"temperature": 0, "parallel_tool_calls": False}) as agent:
+    async with between(handle, tmp_path, rules=Rules(pins={"temperature": 0, "parallel_tool_calls": False})) as agent:
         body = chat(temperature=1, max_tokens=7)
         answer = await agent.post("/v1/chat/completions", body, **{"X-Agent": "a", "Connection": "x-hop", "x-hop": "1"})
         assert answer == (200, CHAT_ANSWER)
@@ -139,9 +139,9 @@ async def test_the_model_is_passed_on_as_asked_unless_pinned(tmp_path: Path) -> 
         models.append((await request.json())["model"])
         return await say_hello(request)
 
-    for name, pins in (("a", {}), ("b", {"model": "gpt-5"})):
+    for name, rules in (("a", Rules()), ("b", Rules(model="gpt-5"))):
         (tmp_path / name).mkdir()
-        async with between(handle, tmp_path / name, pins=pins) as agent:
+        async with between(handle, tmp_path / name, rules=rules) as agent:
             await agent.post("/chat/completions", chat())
     assert models == ["m", "gpt-5"]
 
@@ -378,7 +378,7 @@ def test_a_wrong_token_is_refused_and_recorded(tmp_path: Path, key: str) -> None
             ((_, outcome),) = await agent.calls(1)
             assert outcome is not None
             assert (outcome.status, outcome.answered_by) == (401, "gateway")
-            assert agent.session.meter.steps == 0
+            assert agent.session.meters[0].steps == 0
 
     run()
 
@@ -418,7 +418,7 @@ async def test_side_routes_pass_and_are_recorded_as_other(tmp_path: Path) -> Non
             async with agent.client.get(agent.url + path, headers=agent.headers) as answer:
                 assert await answer.json() == {"data": []}
         assert [intent.protocol for intent, _ in await agent.calls(3)] == ["other"] * 3
-        assert agent.session.meter.steps == 0
+        assert agent.session.meters[0].steps == 0
     assert paths == ["/v1/models?client_version=1", "/v1/models", "/v1/models/gpt-5"]
 
 
@@ -568,10 +568,9 @@ def test_a_used_up_budget_ends_the_attempt(tmp_path: Path, budget: Budget, cause
 async def test_a_cost_budget_counts_list_prices(tmp_path: Path) -> None:
     choice, _ = scripted(tmp_path, "  - finish: done\n")
     async with place(tmp_path, choice, Budget(cost_usd=0.01)) as agent:
-        agent.session.meter.price = lambda usage: 0.004 if usage.output else 0.0
-        agent.session.meter.cost_usd = 0.0099
+        agent.session.meters[0].cost_usd = 0.0099
         assert (await agent.post("/v1/responses", responses()))[0] == 200
-        agent.session.meter.cost_usd = 0.01
+        agent.session.meters[0].cost_usd = 0.01
         assert (await agent.post("/v1/responses", responses()))[0] == 400
         assert agent.session.stopped is StopCause.COST
 
@@ -580,7 +579,7 @@ async def test_a_cost_budget_counts_list_prices(tmp_path: Path) -> None:
 async def test_a_cost_limit_on_a_model_without_a_price_is_refused_beforehand(tmp_path: Path) -> None:
     async with Gateway() as gateway:
         with pytest.raises(InputError, match="no known price"):
-            gateway.open(tmp_path / "calls.jsonl", real("http://127.0.0.1:1/v1"), Budget(cost_usd=1), {})
+            gateway.open(tmp_path / "calls.jsonl", real("http://127.0.0.1:1/v1"), Budget(cost_usd=1))
 
 
 @in_loop
@@ -613,7 +612,7 @@ async def test_a_stream_cut_by_the_agent_still_counts_against_the_budget(tmp_pat
     async with between(handle, tmp_path, Budget(tokens=1_000)) as agent:
         await hang_up(agent, chat({"role": "user", "content": "x" * 4_000}), arrived)
         await agent.calls(1)
-        assert agent.session.meter.tokens >= 1_000
+        assert agent.session.meters[0].input >= 1_000
         assert (await agent.post("/v1/chat/completions", chat()))[0] == 400
 
 
@@ -623,7 +622,7 @@ async def test_a_refused_call_costs_nothing(tmp_path: Path) -> None:
     async with place(tmp_path, choice, Budget(tokens=100)) as agent:
         for _ in range(5):
             assert (await agent.post("/v1/responses", responses()))[0] == 500
-        assert (agent.session.meter.steps, agent.session.meter.tokens) == (5, 0)
+        assert (agent.session.meters[0].steps, agent.session.meters[0].input) == (5, 0)
 
 
 @in_loop
@@ -691,7 +690,7 @@ async def test_what_the_provider_would_fetch_for_the_agent_is_refused(tmp_path: 
             assert "'file_url'" in answer["error"]["message"]
         found = await agent.calls(3)
     assert [o.answered_by for _, o in found if o] == ["gateway"] * 3
-    assert agent.session.meter.steps == 0
+    assert agent.session.meters[0].steps == 0
 
 
 @in_loop
@@ -704,14 +703,14 @@ async def test_compaction_is_pinned_and_counted_as_the_model_call_it_is(tmp_path
             {"object": "response.compaction", "output": [], "usage": {"input_tokens": 90, "output_tokens": 10}}
         )
 
-    async with between(compact, tmp_path, pins={"model": "pinned"}) as agent:
+    async with between(compact, tmp_path, rules=Rules(model="pinned")) as agent:
         assert (await agent.post("/v1/responses/compact", responses()))[0] == 200
         ((intent, outcome),) = await agent.calls(1)
     assert sent[0]["model"] == "pinned"
     assert (intent.protocol, intent.model_asked, intent.sent["model"]) == ("responses", "m", "pinned")
     assert outcome is not None and outcome.complete
     assert outcome.usage == Usage(uncached_input=90, output=10)
-    assert (agent.session.meter.steps, agent.session.meter.tokens) == (1, 100)
+    assert agent.session.meters[0].steps == 1
 
 
 @in_loop

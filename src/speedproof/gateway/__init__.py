@@ -5,24 +5,32 @@ the scripted model that plays a provider. Not here: where the socket comes from 
 (execution), what a failed call means (diagnosis).
 """
 
-from speedproof.gateway.budget import Budget
-from speedproof.gateway.models import ModelChoice, resolve_model
-from speedproof.gateway.script import Script, load_script
+from speedproof.gateway.asked import Rules
+from speedproof.gateway.budget import Budget, Meter
+from speedproof.gateway.forwarding import HttpUpstream
+from speedproof.gateway.models import ModelChoice, price_list, resolve_model
+from speedproof.gateway.patience import Patience
 from speedproof.gateway.scripted import LedgerEntry, ScriptedModel
-from speedproof.gateway.server import Gateway
+from speedproof.gateway.scripted.script import Script, load_script
+from speedproof.gateway.server import Gateway, require_price
 from speedproof.gateway.session import Session
-from speedproof.gateway.upstream import HttpUpstream, Upstream
+from speedproof.gateway.upstream import Upstream
 
 __all__ = [
     "Budget",
     "Gateway",
     "HttpUpstream",
     "LedgerEntry",
+    "Meter",
     "ModelChoice",
+    "Patience",
+    "Rules",
     "Script",
     "ScriptedModel",
     "Session",
     "Upstream",
     "load_script",
+    "price_list",
+    "require_price",
     "resolve_model",
 ]

@@ -1,6 +1,6 @@
-"""What an attempt may use: limits, and the meter that is read before each call is forwarded."""
+"""What an attempt, or a whole run, may use: limits, and the meter that is read before each call is forwarded."""
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from speedproof.journal import StopCause, Usage
@@ -10,52 +10,67 @@ _BYTES_A_TOKEN = 4
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of one attempt; null: none."""
+    """Limits of one attempt or of one run; null: none."""
 
     steps: int | None = None
     """Model calls."""
     tokens: int | None = None
     """Input and output tokens together, cached ones included."""
+    input_tokens: int | None = None
+    """Input tokens, cached ones included."""
+    output_tokens: int | None = None
+    """Output tokens."""
     cost_usd: float | None = None
     """US dollars at list prices."""
 
 
+def least_input(request_bytes: int) -> int:
+    """Input tokens that a call is taken to use until its usage is known: its request at four bytes a token."""
+    return request_bytes // _BYTES_A_TOKEN
+
+
 @dataclass
 class Meter:
-    """Counts what a session used. A call in flight, or answered without usage, counts with what it certainly read:
-    its request at four bytes a token. That reservation is for the budget alone and never recorded as usage."""
+    """Counts what was used of a budget. A call in flight, or answered without usage, counts with what it certainly
+    read. That reservation is for the budget alone and never recorded as usage."""
 
-    price: Callable[[Usage], float | None]
+    budget: Budget
     steps: int = 0
-    tokens: int = 0
+    input: int = 0
+    output: int = 0
     cost_usd: float = 0.0
-    _reserved: dict[int, int] = field(default_factory=dict)
+    _reserved: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
+    """Input tokens and US dollars of calls in flight."""
 
-    def begin(self, call: int, request_bytes: int, *, step: bool) -> None:
+    def begin(self, call: Hashable, reserved_input: int, reserved_usd: float | None, *, step: bool) -> None:
         """A call is forwarded; `step`: it is a model call, not a side route."""
         self.steps += step
-        self._reserved[call] = request_bytes // _BYTES_A_TOKEN
+        self._reserved[call] = (reserved_input, reserved_usd or 0.0)
 
-    def end(self, call: int, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
+    def end(self, call: Hashable, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
         """It has ended; `refused`: the provider answered with an error and bills nothing."""
-        reserved = self._reserved.pop(call, 0)
-        total = usage.total if usage else None
-        if total is not None:
-            self.tokens += total
+        reserved_input, reserved_usd = self._reserved.pop(call, (0, 0.0))
+        if usage is not None and usage.total is not None:
+            output = usage.output or 0
+            self.input += usage.total - output
+            self.output += output
             self.cost_usd += cost_usd or 0.0
         elif not refused:
-            self.tokens += reserved
-            self.cost_usd += self.price(Usage(uncached_input=reserved, output=0)) or 0.0
+            self.input += reserved_input
+            self.cost_usd += reserved_usd
 
-    def exhausted(self, budget: Budget) -> StopCause | None:
+    def exhausted(self) -> StopCause | None:
         """The limit that leaves no room for another call; null when there is room."""
-        flying = sum(self._reserved.values())
-        if budget.steps is not None and self.steps >= budget.steps:
-            return StopCause.STEPS
-        if budget.tokens is not None and self.tokens + flying >= budget.tokens:
-            return StopCause.TOKENS
-        if budget.cost_usd is not None:
-            reserved = self.price(Usage(uncached_input=flying, output=0)) or 0.0 if flying else 0.0
-            if self.cost_usd + reserved >= budget.cost_usd:
-                return StopCause.COST
+        input_ = self.input + sum(tokens for tokens, _ in self._reserved.values())
+        usd = self.cost_usd + sum(usd for _, usd in self._reserved.values())
+        budget = self.budget
+        for limit, used, cause in (
+            (budget.steps, self.steps, StopCause.STEPS),
+            (budget.tokens, input_ + self.output, StopCause.TOKENS),
+            (budget.input_tokens, input_, StopCause.TOKENS),
+            (budget.output_tokens, self.output, StopCause.TOKENS),
+            (budget.cost_usd, usd, StopCause.COST),
+        ):
+            if limit is not None and used >= limit:
+                return cause
         return None

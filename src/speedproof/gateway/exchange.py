@@ -3,35 +3,36 @@
 import asyncio
 import hashlib
 import hmac
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
 
 import aiohttp
 from aiohttp import web
 
 from speedproof.errors import RecordError
-from speedproof.gateway.answers import AnswerReader, is_usage_chunk
+from speedproof.gateway.asked import Asked, Malformed, read_request
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body, read_body
+from speedproof.gateway.pace import Slot
+from speedproof.gateway.passing import AgentGone, Passing
+from speedproof.gateway.patience import Try, Verdict
+from speedproof.gateway.protocols import route
+from speedproof.gateway.protocols.chat import Chat
+from speedproof.gateway.protocols.dialect import Dialect
 from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
-from speedproof.gateway.sse import EventParser
-from speedproof.gateway.upstream import Request
-from speedproof.gateway.wire import Asked, Malformed, read_request, route
+from speedproof.gateway.upstream import Answer, Refused, Request
 from speedproof.journal import CallIntent, CallOutcome, StopCause
 from speedproof.journal.base import now
-from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END
+from speedproof.journal.call import Illegal, Retry
 from speedproof.journal.redaction import redact
 
 BUDGET_CODE = "speedproof_budget_exhausted"
+ILLEGAL_CODE = "speedproof_illegal_conversation"
 _LONGEST_ERROR = 2_000
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-openrouter-request-id")
+_LONGEST_REFUSAL = 1 << 20
+"""Bytes of an error's body that are read before it is passed on."""
 _LIMIT_NAMES = {StopCause.STEPS: "model calls", StopCause.TOKENS: "tokens", StopCause.COST: "cost"}
-
-
-class AgentGone(Exception):
-    """The agent closed its connection."""
 
 
 @dataclass(eq=False)
@@ -41,12 +42,14 @@ class Refusal(Exception):
     status: int
     message: str
     code: str
-    type: str = "invalid_request_error"
+    kind: str | None = None
+    """The error's type; null: the one that the provider uses with this status."""
 
-    def response(self) -> web.Response:
-        """The refusal in the provider's error form."""
-        error = {"message": self.message, "type": self.type, "param": None, "code": self.code}
-        return web.json_response({"error": error}, status=self.status)
+    def response(self, dialect: Dialect | None) -> web.Response:
+        """The refusal in the provider's own error form."""
+        return web.json_response(
+            (dialect or Chat()).error(self.status, self.message, self.kind, self.code, None), status=self.status
+        )
 
 
 def _full() -> Refusal:
@@ -59,11 +62,17 @@ def _of_remote(name: str) -> Refusal:
     return Refusal(400, f"'{name}' makes the provider fetch or recall content: {why}.", "remote_content_refused")
 
 
-async def _to_agent(writing: Awaitable[object]) -> None:
-    try:
-        await writing
-    except ConnectionError as error:
-        raise AgentGone from error
+def _of_illegal(first: Illegal) -> Refusal:
+    what = first.kind.value.replace("_", " ")
+    where = f"tool call {first.call_id}, entry {first.entry} of the conversation"
+    return Refusal(400, f"The conversation is not legal ({what}: {where}); the attempt ends here.", ILLEGAL_CODE)
+
+
+async def _chain(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if begun:
+        yield begun
+    async for chunk in rest:
+        yield chunk
 
 
 class Exchange:
@@ -74,15 +83,14 @@ class Exchange:
         self._request = request
         self._client = client
         self._call = 0
-        self._path, self._protocol = route(request.method, request.rel_url.raw_path)
-        self._answer = AnswerReader(self._protocol or "other")
-        self._status: int | None = None
-        self._by_gateway = False
-        self._request_id: str | None = None
+        self._route = route(request.method, request.rel_url.raw_path)
+        self._dialect = self._route.dialect
+        self._passing = Passing((self._dialect or Chat()).reader())
+        self._refused: Refusal | None = None
+        self._asked = Asked()
+        self._retries: list[Retry] = []
+        self._resets_at: datetime | None = None
         self._started = time.monotonic()
-        self._first_byte: float | None = None
-        self._passed = 0
-        self._body: bytearray | None = None
 
     async def serve(self) -> web.StreamResponse:
         """Record the intent, check, forward, pass the answer on, record the outcome, whatever happens.
@@ -90,203 +98,232 @@ class Exchange:
         Once the session is full and says so in its last record, what still comes is refused and leaves no trace.
         """
         if self._session.overflowed and self._session.stopped is not None:
-            return _full().response()
+            return _full().response(self._dialect)
         raw, cut = await read_body(self._request)
-        asked, refusal = self._read(raw, cut)
+        decoded, refusal = self._read(raw, cut)
         self._session.touch()
         self._call = self._session.next_call()
         try:
-            self._session.record(self._intent(raw, asked))
+            self._record_intent(raw, decoded)
         except RecordError:
-            return Refusal(500, "the call could not be recorded", "speedproof_record_failed", "server_error").response()
+            unrecorded = Refusal(500, "the call could not be recorded", "speedproof_record_failed")
+            return unrecorded.response(self._dialect)
         self._started = time.monotonic()
-        model_call = self._protocol in {"chat", "responses"}
         metered = False
         try:
             self._check(refusal)
-            if self._path != "/models":
+            if self._route.dialect is not None:
                 metered = True
-                self._session.calls_in_flight += 1
-                self._session.meter.begin(self._call, len(asked.body), step=model_call)
-            return await self._forward(asked)
+                self._session.begin(
+                    self._call, len(self._asked.body), self._asked.sent_model, step=self._route.model_call
+                )
+            return await self._forward()
         except Refusal as error:
-            self._by_gateway = True
-            self._status, self._answer.complete = error.status, True
-            self._answer.error, self._answer.error_code = error.message, error.code
-            return error.response()
+            self._refused = error
+            return error.response(self._dialect)
         except AgentGone:
             return web.Response()  # to nobody
         finally:
             self._finish(metered=metered)
 
-    def _read(self, raw: bytes, cut: bool) -> tuple[Asked, Refusal | None]:
-        """What the body asks for, and why it cannot be forwarded, if so."""
+    def _read(self, raw: bytes, cut: bool) -> tuple[bytes, Refusal | None]:
+        """The body without its content encoding, and why it cannot be forwarded, if so."""
+        body = b""
         try:
             if cut:
                 raise TooLarge
             body = decode_body(raw, self._request.headers.get("Content-Encoding", ""))
-            if self._protocol is not None and self._request.method == "POST":
-                protocol: Literal["chat", "responses"] = "chat" if self._protocol == "chat" else "responses"
-                asked = read_request(protocol, body, self._session.pins)
-                return asked, None if asked.remote is None else _of_remote(asked.remote)
-            return Asked(body=body), None
+            if self._dialect is None:
+                self._asked = Asked(body=body)
+                return body, None
+            self._asked = asked = read_request(self._route, body, self._session.rules)
+            return body, None if asked.remote is None else _of_remote(asked.remote)
         except TooLarge:
-            return Asked(), Refusal(413, "The request body is larger than 64 MiB.", "request_too_large")
+            return b"", Refusal(413, "The request body is larger than 64 MiB.", "request_too_large")
         except Undecodable as error:
-            return Asked(), Refusal(400, f"The request body cannot be decoded: {error}.", "invalid_content_encoding")
+            return b"", Refusal(400, f"The request body cannot be decoded: {error}.", "invalid_content_encoding")
         except Malformed:
-            return Asked(), Refusal(400, "We could not parse the JSON body of your request.", "invalid_json")
+            return body, Refusal(400, "We could not parse the JSON body of your request.", "invalid_json")
 
-    def _intent(self, raw: bytes, asked: Asked) -> CallIntent:
-        return CallIntent(
-            call=self._call,
-            at=now(),
-            method=self._request.method[:20],
-            path=self._request.rel_url.raw_path[:500],
-            protocol=self._protocol or "other",
-            model_asked=asked.model,
-            stream=asked.stream,
-            asked=asked.asked,
-            sent=asked.sent,
-            tools=asked.tools,
-            messages=asked.messages,
-            request_bytes=len(raw),
-            request_sha256=hashlib.sha256(raw).hexdigest(),
+    def _record_intent(self, raw: bytes, decoded: bytes) -> None:
+        asked = self._asked
+        request_sha256 = hashlib.sha256(raw).hexdigest()
+        sent_sha256 = hashlib.sha256(asked.body).hexdigest() if asked.body else None
+        self._session.record(
+            CallIntent(
+                call=self._call,
+                at=now(),
+                method=self._request.method[:20],
+                path=self._request.rel_url.raw_path[:500],
+                protocol=self._route.protocol or "other",
+                model_asked=asked.model,
+                stream=asked.stream,
+                asked=asked.asked,
+                sent=asked.sent,
+                tools=asked.tools,
+                messages=asked.messages,
+                request_bytes=len(raw),
+                request_sha256=request_sha256,
+                sent_sha256=sent_sha256,
+                watched=asked.watched,
+                illegal=asked.illegal,
+            )
         )
+        self._session.keep(request_sha256, decoded)
+        if sent_sha256 is not None and sent_sha256 != request_sha256:
+            self._session.keep(sent_sha256, asked.body)
 
     def _check(self, refusal: Refusal | None) -> None:
         """Raise the Refusal that keeps this request from being forwarded, if there is one."""
-        if self._session.overflowed:
-            self._session.stop(StopCause.STEPS)
+        session = self._session
+        if session.overflowed:
+            session.stop(StopCause.STEPS)
             raise _full()
-        given = self._request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(errors="replace"), f"Bearer {self._session.token}".encode()):
+        if not any(hmac.compare_digest(key.encode(errors="replace"), session.token.encode()) for key in self._keys()):
             raise Refusal(401, "Incorrect API key provided: this attempt has a key of its own.", "invalid_api_key")
         if self._request.headers.get("Upgrade"):
             raise Refusal(426, "WebSocket and other upgrades are not offered; use HTTP.", "upgrade_not_supported")
-        if self._protocol is None:
-            raise Refusal(404, f"Invalid URL ({self._request.method} {self._path[:200]})", "unknown_route")
+        if self._route.protocol is None:
+            where = f"{self._request.method} {self._route.path[:200]}"
+            raise Refusal(404, f"Invalid URL ({where})", "unknown_route")
         if refusal is not None:
             raise refusal
-        if self._path == "/models":
+        if self._dialect is None:
             return
-        cause = self._session.stopped or self._session.meter.exhausted(self._session.budget)
+        cause = session.stopped or session.exhausted
         if cause is not None:
-            self._session.stop(cause)
+            session.stop(cause)
             name = _LIMIT_NAMES.get(cause, cause.value)
-            raise Refusal(400, f"The attempt's limit of {name} is used up; it ends here.", BUDGET_CODE)
+            raise Refusal(400, f"The limit of {name} is used up; the attempt ends here.", BUDGET_CODE)
+        open_ = [one for one in self._asked.illegal if not one.repaired]
+        if open_ and session.rules.stop:
+            session.stop(StopCause.PROTOCOL)
+            raise _of_illegal(open_[0])
 
-    async def _forward(self, asked: Asked) -> web.StreamResponse:
+    def _keys(self) -> list[str]:
+        """The keys that the agent shows, wherever its protocol has their place."""
+        headers = self._request.headers
+        shown = [headers.get("x-api-key"), headers.get("api-key"), headers.get("x-goog-api-key")]
+        shown += [headers.get("Authorization", "").removeprefix("Bearer "), self._request.query.get("key")]
+        return [key for key in shown if key]
+
+    async def _forward(self) -> web.StreamResponse:
+        """Ask the provider, again where patience says so, and pass on the answer that stands."""
+        session = self._session
         request = Request(
-            session=self._session.token,
+            session=session.token,
             method=self._request.method,
-            path=self._path,
+            path=self._asked.path or self._route.path,
             query=self._request.rel_url.raw_query_string,
             headers=tuple(self._request.headers.items()),
-            body=asked.body,
+            body=self._asked.body,
         )
-        response: web.StreamResponse | None = None
+        while True:
+            async with session.pace.slot() as slot:
+                again = await self._try(request, slot)
+            if isinstance(again, web.StreamResponse):
+                return again
+            await asyncio.sleep(again)
+            session.touch()
+
+    async def _try(self, request: Request, slot: Slot) -> web.StreamResponse | float:
+        """One try: the answer that was passed on, or seconds to wait before the next one.
+
+        Raises Refusal when the provider cannot be reached any more, AgentGone.
+        """
+        session, passing = self._session, self._passing
         try:
-            async with self._session.model.upstream.answer(request, self._client) as answer:
-                for name in _REQUEST_ID_HEADERS:
-                    self._request_id = self._request_id or answer.headers.get(name)
-                response = web.StreamResponse(status=answer.status, headers=answer.headers)
-                await _to_agent(response.prepare(self._request))
-                self._status = answer.status
-                self._session.touch()
-                streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
-                passing = self._stream(answer.chunks, asked) if streamed else self._whole(answer.chunks)
-                async for chunk in passing:
-                    await _to_agent(response.write(chunk))
-                    self._passed += len(chunk)
-                    self._session.touch()
-                await _to_agent(response.write_eof())
-                return response
+            async with session.model.upstream.answer(request, self._client) as answer:
+                if answer.status >= 400:
+                    answer, again = await self._failed(answer, slot)
+                    if again is not None:
+                        return again
+                else:
+                    slot.answered()
+                return await passing.run(answer, self._request, hide_usage=self._asked.usage_added, touch=session.touch)
+        except Refused as refused:
+            raise Refusal(refused.status, refused.message, refused.code) from refused
         except (aiohttp.ClientError, OSError) as error:
-            text = f"{type(error).__name__}: {error}"
-            if response is None:
-                self._status = None
-                message = f"The provider cannot be reached: {redact(text, self._session.secrets)}"
-                raise Refusal(502, message[:_LONGEST_ERROR], "upstream_unreachable", "server_error") from error
-            if not self._answer.complete:
-                self._answer.error = f"the connection to the provider broke: {text}"
-            if self._request.transport is not None:
-                self._request.transport.abort()  # the agent must see that the answer is cut
-            return response
+            if passing.response is not None:
+                if not passing.reader.complete:
+                    passing.reader.error = f"the connection to the provider broke: {type(error).__name__}: {error}"
+                if self._request.transport is not None:
+                    self._request.transport.abort()  # the agent must see that the answer is cut
+                return passing.response
+            verdict = self._judge(Try(error=error))
+            if verdict.wait_s is not None:
+                return verdict.wait_s
+            message = f"The provider cannot be reached: {redact(verdict.message, session.secrets)}"
+            raise Refusal(502, message[:_LONGEST_ERROR], "upstream_unreachable") from error
 
-    async def _stream(self, chunks: AsyncIterator[bytes], asked: Asked) -> AsyncIterator[bytes]:
-        """Pass an event stream on, reading it; without the usage chunk that the agent did not ask for."""
-        parser = EventParser()
-        async for chunk in chunks:
-            self._mark_first_byte()
-            events = parser.feed(chunk)
-            for event in events:
-                self._answer.read_event(event)
-            if not asked.usage_added:
-                yield chunk
-            elif kept := b"".join(event.raw for event in events if not is_usage_chunk(event)):
-                yield kept
-        rest = parser.finish()
-        if rest is not None:
-            self._answer.read_event(rest)
-            if asked.usage_added and not is_usage_chunk(rest):
-                yield rest.raw
+    async def _failed(self, answer: Answer, slot: Slot) -> tuple[Answer, float | None]:
+        """Read an error's body. The answer, to be passed on, and the wait before another try where there is one."""
+        body = bytearray()
+        async for chunk in answer.chunks:
+            body += chunk
+            if len(body) > _LONGEST_REFUSAL:
+                break
+        verdict = self._judge(Try(answer.status, answer.headers, bytes(body)))
+        if verdict.slows is not None:
+            slot.slowed(verdict.slows, verdict.hold_s)
+        self._resets_at = verdict.resets_at
+        if verdict.down and verdict.failure is not None:
+            words = redact(verdict.message, self._session.secrets)
+            self._session.pace.report_down(verdict.failure, words, verdict.resets_at)
+        return Answer(answer.status, answer.headers, _chain(bytes(body), answer.chunks)), verdict.wait_s
 
-    async def _whole(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass a body on and keep it, to be read when it is whole."""
-        self._body = bytearray()
-        async for chunk in chunks:
-            self._mark_first_byte()
-            self._body += chunk
-            yield chunk
-
-    def _mark_first_byte(self) -> None:
-        if self._first_byte is None:
-            self._first_byte = time.monotonic() - self._started
-
-    def _cut(self) -> str:
-        """Why the answer is not complete."""
-        error = sys.exception()
-        if self._session.closing:
-            return CUT_BY_END
-        if isinstance(error, asyncio.CancelledError | AgentGone):
-            return CUT_BY_AGENT
-        if error is not None:
-            return f"{type(error).__name__}: {error}"
-        return "the answer ended without its end marker"
+    def _judge(self, failed: Try) -> Verdict:
+        """What follows a failed try; noted where another follows."""
+        elapsed = time.monotonic() - self._started
+        verdict = self._session.patience.judge(failed, tries=len(self._retries) + 1, elapsed_s=elapsed, now=now())
+        if verdict.wait_s is not None:
+            words = redact(verdict.message, self._session.secrets)[:_LONGEST_ERROR]
+            self._retries.append(Retry(at=now(), status=failed.status, error=words, waited_s=verdict.wait_s))
+        return verdict
 
     def _finish(self, *, metered: bool) -> None:
-        answer, session = self._answer, self._session
-        if self._body is not None:
-            answer.read_json(bytes(self._body), self._status or 0)
-        usage = answer.usage if answer.complete else None
-        cost = session.model.price(usage) if usage else None
+        session, passing, refused = self._session, self._passing, self._refused
+        answer, status = passing.reader, passing.status
+        if refused is not None:
+            status, answer.complete = refused.status, True
+            answer.error, answer.error_code = refused.message, refused.code
+        else:
+            passing.finish()
+        usage = answer.usage if answer.complete and refused is None else None
+        cost = session.model.price(usage, self._asked.sent_model) if usage else None
         if not answer.complete and answer.error is None:
-            answer.error = self._cut()
+            answer.error = passing.why_cut(closing=session.closing)
         if metered:
-            session.calls_in_flight -= 1
-            refused = self._by_gateway or (self._status is not None and self._status >= 400)
-            session.meter.end(self._call, usage, cost, refused=refused)
+            session.end(self._call, usage, cost, refused=refused is not None or (status is not None and status >= 400))
+        received = bool(passing.body)
+        response_sha256 = passing.digest.hexdigest() if received else None
         outcome = CallOutcome(
             call=self._call,
             at=now(),
-            status=self._status,
-            answered_by="gateway" if self._by_gateway else "provider",
+            status=status,
+            answered_by="provider" if refused is None else "gateway",
             error=None if answer.error is None else redact(answer.error, session.secrets)[:_LONGEST_ERROR],
             error_code=answer.error_code,
             complete=answer.complete,
             usage=usage,
+            at_least=answer.at_least if usage is None and refused is None else None,
+            billed_usd=answer.billed_usd,
+            resets_at=self._resets_at,
+            retries=tuple(self._retries),
             cost_usd=cost,
             model_answered=answer.model,
-            provider_request_id=None if self._request_id is None else self._request_id[:200],
+            provider_request_id=None if passing.request_id is None else passing.request_id[:200],
             finish_reason=answer.finish_reason,
-            tool_calls=tuple(answer.tool_calls[:200]),
+            tool_calls=tuple(answer.tool_calls),
             text_excerpt=answer.text,
-            first_byte_s=self._first_byte,
+            first_byte_s=passing.first_byte_s,
             duration_s=time.monotonic() - self._started,
-            response_bytes=self._passed,
+            response_bytes=passing.passed,
+            response_sha256=response_sha256,
         )
         try:
             session.record(outcome)
+            if response_sha256 is not None:
+                session.keep(response_sha256, bytes(passing.body))
         except RecordError:
             session.stop_event.set()  # Gateway.close raises it

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -9,19 +10,17 @@ from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 
 from speedproof.errors import InputError
-from speedproof.gateway.script import load_script
+from speedproof.gateway.forwarding import Forwarder
+from speedproof.gateway.providers import OWN_KEY, PROVIDERS, compatible
 from speedproof.gateway.scripted import ScriptedModel
-from speedproof.gateway.upstream import HttpUpstream, Upstream
+from speedproof.gateway.scripted.script import load_script
+from speedproof.gateway.upstream import Upstream
 from speedproof.journal import Usage
+from speedproof.journal.attempt import Prices
 from speedproof.journal.base import now
 from speedproof.tasks.models import slug
 
 SCRIPTED = "scripted"
-OWN_KEY = "SPEEDPROOF_API_KEY"
-PROVIDERS = {
-    "openai": ("https://api.openai.com/v1", "OPENAI_API_KEY"),
-    "openrouter": ("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-}
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,18 @@ class ModelChoice:
     upstream: Upstream
     """Where its calls go."""
 
-    def price(self, usage: Usage) -> float | None:
+    def price(self, usage: Usage, model: str | None = None) -> float | None:
         """US dollars for `usage` at today's list prices; null when the model has no price or the usage is unknown.
 
-        The scripted model costs nothing. A model behind an address of its own is priced by that address, never by
-        the provider's name alone.
+        `model`: another model of the same provider, such as the small one that an agent uses beside its own. The
+        scripted model costs nothing. A model behind an address of its own is priced by that address, never by the
+        provider's name alone; one used through a login at what its maker's API would take.
         """
         if usage.total is None:
             return None
         if self.provider == SCRIPTED:
             return 0.0
-        if not isinstance(self.upstream, HttpUpstream):
+        if not isinstance(self.upstream, Forwarder):
             return None
         read, write = usage.cache_read or 0, usage.cache_write or 0
         try:
@@ -58,8 +58,8 @@ class ModelChoice:
                     cache_write_tokens=write,
                     output_tokens=usage.output,
                 ),
-                model_ref=self.model,
-                provider_api_url=self.upstream.base_url,
+                model_ref=model or self.model,
+                provider_api_url=self.upstream.listed_at,
                 genai_request_timestamp=now(),
             )
         except LookupError:
@@ -67,56 +67,51 @@ class ModelChoice:
         return float(priced.total_price)
 
     @property
+    def served_by(self) -> str:
+        """Provider and host: what its limits on rates belong to."""
+        if not isinstance(self.upstream, Forwarder):
+            return self.asked
+        return f"{self.provider} {urlsplit(self.upstream.base_url).hostname}"
+
+    @property
     def has_price(self) -> bool:
         """Whether calls of this model can be priced."""
         return self.price(Usage(uncached_input=0, output=0)) is not None
 
 
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InputError("the base URL must begin with http:// or https:// and name a host", hint="--base-url")
-    if parts.username or parts.password:
-        raise InputError("the base URL holds a user name or password", hint=f"put the key into {OWN_KEY}")
-    if parts.query or parts.fragment:
-        raise InputError("the base URL holds a query or fragment", hint="give it up to and including /v1")
-    return url.rstrip("/")
+def price_list() -> Prices:
+    """The price list in force."""
+    return Prices(source="genai-prices", version=version("genai-prices"))
 
 
-def _key(environ: Mapping[str, str], variable: str) -> str | None:
-    key = environ.get(variable, "").strip()
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise InputError(f"the key in {variable} holds characters no key has", hint=f"export {variable} again")
-    return key or None
-
-
-def resolve_model(model: str, base_url: str | None, environ: Mapping[str, str]) -> ModelChoice:
-    """The model named `openai/NAME`, `openrouter/NAME`, `ANY/NAME` with a base URL, or `scripted:FILE.yaml`.
-
-    The key comes from `environ`: OPENAI_API_KEY, OPENROUTER_API_KEY, or SPEEDPROOF_API_KEY with a base URL (which may
-    be absent). Raises InputError for an unknown provider, a missing key, a missing or broken script.
-    """
+def model_name(model: str) -> tuple[str, str]:
+    """Provider and name of a model as a user names it. Raises InputError when it names none."""
     if model.startswith(f"{SCRIPTED}:"):
-        path = Path(model.removeprefix(f"{SCRIPTED}:"))
-        name = slug(path.stem)
-        return ModelChoice(model, SCRIPTED, name, ScriptedModel(load_script(path), name))
+        return SCRIPTED, slug(Path(model.removeprefix(f"{SCRIPTED}:")).stem)
     provider, slash, name = model.partition("/")
     if not slash or not provider or not name:
         raise InputError(
             f"the model {model!r} names no provider",
-            hint="write openai/MODEL, openrouter/MODEL, NAME/MODEL with --base-url, or scripted:FILE.yaml",
+            hint="write openai/MODEL, anthropic/MODEL, NAME/MODEL with --base-url, or scripted:FILE.yaml",
         )
+    return provider, name
+
+
+def resolve_model(model: str, base_url: str | None, environ: Mapping[str, str]) -> ModelChoice:
+    """The model named `PROVIDER/NAME`, `ANY/NAME` with a base URL, or `scripted:FILE.yaml`.
+
+    Keys and logins come from `environ` and the host (docs/providers.md). Raises InputError for an unknown provider, a
+    missing key, an expired login, a missing or broken script.
+    """
+    provider, name = model_name(model)
+    if model.startswith(f"{SCRIPTED}:"):
+        script = load_script(Path(model.removeprefix(f"{SCRIPTED}:")))
+        return ModelChoice(model, SCRIPTED, name, ScriptedModel(script, name))
     if base_url is not None:
-        key = _key(environ, OWN_KEY)
-        return ModelChoice(model, provider, name, HttpUpstream(_checked_url(base_url), key))
+        return ModelChoice(model, provider, name, compatible(base_url, environ))
     if provider not in PROVIDERS:
-        known = ", ".join(PROVIDERS)
         raise InputError(
-            f"the provider {provider!r} is not known; there are: {known}",
-            hint=f"give --base-url with its OpenAI-compatible address, and its key in {OWN_KEY}",
+            f"the provider {provider!r} is not known; there are: {', '.join(PROVIDERS)}",
+            hint=f"give --base-url with its address, and its key in {OWN_KEY}",
         )
-    url, variable = PROVIDERS[provider]
-    key = _key(environ, variable)
-    if key is None:
-        raise InputError(f"no key for {provider}: {variable} is not set", hint=f"export {variable}=…")
-    return ModelChoice(model, provider, name, HttpUpstream(url, key))
+    return ModelChoice(model, provider, name, PROVIDERS[provider](name, environ))

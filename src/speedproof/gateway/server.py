@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from speedproof.errors import InputError
-from speedproof.gateway.budget import Budget
+from speedproof.gateway.asked import Rules
+from speedproof.gateway.budget import Budget, Meter
 from speedproof.gateway.exchange import Exchange
 from speedproof.gateway.models import ModelChoice
+from speedproof.gateway.pace import Paces
+from speedproof.gateway.patience import Patience
 from speedproof.gateway.session import Session
+from speedproof.journal.pace import PaceChange, ProviderDown
 
 _CONNECT_S = 30.0
 _GRACE_S = 0.2
@@ -22,7 +25,12 @@ _GRACE_S = 0.2
 class Gateway:
     """Serves any number of sessions in one event loop. Use `async with`, or start() and stop()."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, told: Callable[[PaceChange | ProviderDown], None] = lambda _: None, patience: Patience | None = None
+    ) -> None:
+        """`told` hears of each change of a provider's pace, and of a provider that serves no more calls."""
+        self._paces = Paces(told, told)
+        self._patience = patience or Patience()
         self._client: aiohttp.ClientSession | None = None
         self._runners: dict[Session, list[web.ServerRunner]] = {}
 
@@ -39,7 +47,6 @@ class Gateway:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
             connector=aiohttp.TCPConnector(limit=0),
             auto_decompress=True,
-            trust_env=True,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
@@ -53,17 +60,27 @@ class Gateway:
                 await self._client.close()
                 self._client = None
 
-    def open(self, calls: Path, model: ModelChoice, budget: Budget, pins: Mapping[str, Any]) -> Session:
-        """Open an attempt's session, recording to `calls` (calls.jsonl).
+    def open(
+        self,
+        calls: Path,
+        model: ModelChoice,
+        budget: Budget,
+        rules: Rules | None = None,
+        *,
+        run: Meter | None = None,
+        bodies: Path | None = None,
+    ) -> Session:
+        """Open an attempt's session, recording to `calls` (calls.jsonl) and, where given, to `bodies`.
 
-        Raises InputError for a cost limit on a model without a price.
+        `run` counts what all attempts of a run use together. Raises InputError for a cost limit on a model without a
+        price, where no limit on tokens stands beside it.
         """
-        if budget.cost_usd is not None and not model.has_price:
-            raise InputError(
-                f"a cost limit is set, but {model.asked} has no known price",
-                hint="set a limit on tokens or steps instead",
-            )
-        session = Session(calls, model, budget, pins)
+        meters = (Meter(budget), *(() if run is None else (run,)))
+        for meter in meters:
+            require_price(model, meter.budget)
+        session = Session(
+            calls, model, rules or Rules(), meters, self._paces.of(model.served_by), self._patience, bodies
+        )
         self._runners[session] = []
         return session
 
@@ -111,3 +128,13 @@ class Gateway:
         await runner.setup()
         await web.SockSite(runner, sock).start()
         self._runners[session].append(runner)
+
+
+def require_price(model: ModelChoice, budget: Budget) -> None:
+    """Raises InputError for a cost limit that cannot be kept: on a model without a price, with no limit on tokens."""
+    limits_tokens = any(n is not None for n in (budget.tokens, budget.input_tokens, budget.output_tokens))
+    if budget.cost_usd is not None and not model.has_price and not limits_tokens:
+        raise InputError(
+            f"a cost limit is set, but {model.asked} has no known price",
+            hint="set a limit on tokens beside it, or instead of it",
+        )

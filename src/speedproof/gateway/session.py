@@ -3,33 +3,52 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from speedproof.errors import RecordError
-from speedproof.gateway.budget import Budget, Meter
+from speedproof.gateway.asked import Rules
+from speedproof.gateway.budget import Meter, least_input
 from speedproof.gateway.models import ModelChoice
-from speedproof.journal import CallIntent, CallOutcome, StopCause
+from speedproof.gateway.pace import Pace
+from speedproof.gateway.patience import Patience
+from speedproof.journal import CallIntent, CallOutcome, StopCause, Usage
+from speedproof.journal.bodies import BodyWriter
 from speedproof.journal.files import JsonLines
-from speedproof.journal.redaction import redact_value
+from speedproof.journal.redaction import REDACTED, redacted_json
 
 MOST_CALLS = 10_000
 """Calls of one attempt, refused ones and side routes included; whatever its limits, one more ends it."""
 MOST_RECORDED = 128 << 20
 """Bytes of calls.jsonl; likewise."""
+MOST_BODIES = 2 << 30
+"""Bytes of bodies.zst; likewise."""
 
 
 class Session:
     """Opened with the attempt, closed with it; the only writer of its calls.jsonl."""
 
-    def __init__(self, calls: Path, model: ModelChoice, budget: Budget, pins: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        calls: Path,
+        model: ModelChoice,
+        rules: Rules,
+        meters: Sequence[Meter],
+        pace: Pace,
+        patience: Patience,
+        bodies: Path | None,
+    ) -> None:
         self.token = f"sk-speedproof-{secrets.token_hex(20)}"
         """The agent's key: random, good for this attempt alone."""
         self.model = model
-        self.budget = budget
-        self.pins = dict(pins)
-        self.meter = Meter(model.price)
+        self.rules = rules
+        self.meters = tuple(meters)
+        """What its calls are counted by: the attempt's meter first, then the run's."""
+        self.pace = pace
+        """The pace of its provider, shared by all attempts on it."""
+        self.patience = patience
         self.last_activity = time.monotonic()
         """time.monotonic() of the last request, or byte passed on."""
         self.calls = 0
@@ -46,8 +65,8 @@ class Session:
         """Whether the attempt has ended and connections are being cut."""
         self.handlers: set[asyncio.Task[Any]] = set()
         """Tasks that serve its requests."""
-        self._secrets = (self.token, *model.upstream.secrets)
         self._file: JsonLines | None = JsonLines(calls)
+        self._bodies = None if bodies is None else BodyWriter(bodies)
         self._recorded = 0
 
     def __repr__(self) -> str:
@@ -55,8 +74,12 @@ class Session:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What is taken out of everything recorded."""
-        return self._secrets
+        """What is taken out of everything recorded: a provider's token may have been renewed a moment ago."""
+        return (self.token, *self.model.upstream.secrets)
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Record these parameters of every call to come, as asked and as sent, beside those of the rules."""
+        self.rules = replace(self.rules, watch=tuple(dict.fromkeys((*self.rules.watch, *names))))
 
     def touch(self) -> None:
         """Something moved."""
@@ -65,7 +88,8 @@ class Session:
     @property
     def overflowed(self) -> bool:
         """Whether the agent made more calls than any attempt may, so that calls.jsonl stays one that can be read."""
-        return self.calls > MOST_CALLS or self._recorded > MOST_RECORDED
+        kept = 0 if self._bodies is None else self._bodies.size
+        return self.calls > MOST_CALLS or self._recorded > MOST_RECORDED or kept > MOST_BODIES
 
     def next_call(self) -> int:
         """Number of the next call, from 1."""
@@ -78,8 +102,7 @@ class Session:
             raise self.failure
         if self._file is None:
             raise RecordError("the session is closed")
-        clean = type(line).model_validate(redact_value(line.model_dump(), self._secrets))
-        text = clean.model_dump_json()
+        text = redacted_json(line, self.secrets)
         self._recorded += len(text)
         try:
             self._file.append(text)
@@ -88,15 +111,55 @@ class Session:
             self.stop_event.set()
             raise
 
+    def keep(self, name: str, body: bytes) -> None:
+        """Keep a body under the SHA-256 that calls.jsonl names it by, secrets removed, where bodies are kept at all.
+
+        Raises RecordError, and asks for the agent's end, when it cannot.
+        """
+        if self._bodies is None or not body:
+            return
+        for secret in filter(None, self.secrets):
+            body = body.replace(secret.encode(), REDACTED.encode())
+        try:
+            self._bodies.add(name, body)
+        except RecordError as error:
+            self.failure = self.failure or error
+            self.stop_event.set()
+            raise
+
+    @property
+    def exhausted(self) -> StopCause | None:
+        """The limit, of the attempt or of its run, that leaves no room for another call."""
+        return next((cause for meter in self.meters if (cause := meter.exhausted()) is not None), None)
+
+    def begin(self, call: int, request_bytes: int, model: str | None, *, step: bool) -> None:
+        """A call is forwarded: it counts from now on."""
+        self.calls_in_flight += 1
+        least = least_input(request_bytes)
+        price = self.model.price(Usage(uncached_input=least, output=0), model)
+        for meter in self.meters:
+            meter.begin((self.token, call), least, price, step=step)
+
+    def end(self, call: int, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
+        """It has ended."""
+        self.calls_in_flight -= 1
+        for meter in self.meters:
+            meter.end((self.token, call), usage, cost_usd, refused=refused)
+
     def stop(self, cause: StopCause) -> None:
         """A limit is used up: no further call is forwarded."""
         self.stopped = self.stopped or cause
         self.stop_event.set()
 
     def close(self) -> None:
-        """Close calls.jsonl. Raises RecordError when a line could not be written."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Close calls.jsonl and the bodies. Raises RecordError when something could not be written."""
+        try:
+            if self._bodies is not None:
+                self._bodies.close()
+                self._bodies = None
+        finally:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
         if self.failure is not None:
             raise self.failure

@@ -1,55 +1,50 @@
-"""What stands behind the gateway: the protocol of upstreams, and the one that speaks HTTP to a provider."""
+"""What stands behind the gateway: a request to be forwarded, its answer, and the protocol of what answers it."""
 
+import re
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 import aiohttp
-from multidict import CIMultiDict
 
-from speedproof.journal.redaction import REDACTED
+from speedproof.journal.call import Protocol as Wire
 
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "trailers",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_NEVER_SENT = HOP_BY_HOP | {
-    "accept-encoding",
-    "api-key",
-    "authorization",
-    "content-encoding",
-    "content-length",
-    "cookie",
-    "expect",
-    "host",
-    "x-api-key",
-}
-_NEVER_RETURNED = HOP_BY_HOP | {"alt-svc", "content-encoding", "content-length", "date", "server", "set-cookie"}
+_GEMINI = re.compile(r"/models/[^/]+:\w+")
+
+EVERY: frozenset[Wire] = frozenset({"chat", "responses", "messages", "gemini"})
+"""Every protocol that agents speak."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request ready to be forwarded: body decoded, pins applied, the agent's key still in no header."""
+    """A request ready to be forwarded: body decoded, pins applied. Its headers are still the agent's, token and all;
+    an upstream sends none that could hold a key."""
 
-    session: str
+    session: str = field(repr=False)
     """Token of the session it belongs to; conversations of different sessions have nothing in common."""
     method: str
     path: str
     """Path below the API's root, such as /chat/completions."""
     query: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def speaks(self) -> Wire:
+        """Its protocol, by its path; side routes included where the path tells."""
+        if _GEMINI.fullmatch(self.path):
+            return "gemini"
+        first = self.path.split("/", 2)[1] if self.path.startswith("/") else ""
+        named: dict[str, Wire] = {"chat": "chat", "responses": "responses", "messages": "messages"}
+        return named.get(first, "other")
+
+    def header(self, name: str) -> str | None:
+        """A header's values, joined by commas; null when there is none."""
+        values = [v for k, v in self.headers if k.lower() == name.lower()]
+        return ",".join(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -61,58 +56,63 @@ class Answer:
     chunks: AsyncIterator[bytes]
 
 
+class Unreachable(aiohttp.ClientError):
+    """The provider was not reached, or the connection to it broke; its text is the cause without secrets. It replaces
+    the client's own errors, which hold the request's headers."""
+
+    def __init__(self, message: str, *, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
+        """Whether the connection may come about at the next try."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether a connection that failed so may come about at the next try: refused, reset, timed out."""
+    if isinstance(error, Unreachable):
+        return error.passing
+    if isinstance(error, aiohttp.ClientSSLError):
+        return False
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, socket.gaierror):
+        return cause.errno == socket.EAI_AGAIN
+    return isinstance(error, OSError | aiohttp.ServerDisconnectedError)
+
+
+class Refused(Exception):
+    """The upstream cannot forward a request; nothing was sent."""
+
+    def __init__(self, status: int, message: str, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status to answer with."""
+        self.message = message
+        """What is wrong, for the agent; without secrets."""
+        self.code = code
+        """Error code to answer with."""
+
+
 class Upstream(Protocol):
     """Anything that answers model requests."""
 
     @property
+    def protocols(self) -> frozenset[Wire]:
+        """The protocols it takes."""
+        ...
+
+    @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be recorded or shown."""
+        """What must never be recorded or shown, as of now: credentials may change while it is in use."""
+        ...
+
+    def expires_at(self) -> datetime | None:
+        """When its login ends, UTC; null when it does not, renews itself, or does not say."""
         ...
 
     def answer(self, request: Request, client: aiohttp.ClientSession) -> AbstractAsyncContextManager[Answer]:
-        """Forward one request. Raises aiohttp.ClientError or OSError when the provider cannot be reached."""
+        """Forward one request. Raises Refused when it cannot be forwarded; aiohttp.ClientError or OSError, without
+        secrets, when the provider cannot be reached, or breaks off while its chunks are read."""
         ...
 
     def forget(self, session: str) -> None:
         """Drop what is remembered of a session: it has ended."""
         ...
-
-
-@dataclass(frozen=True)
-class HttpUpstream:
-    """An OpenAI-compatible API; the real key is put in here and nowhere else."""
-
-    base_url: str
-    key: str | None = field(default=None, repr=False)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.key,) if self.key else ()
-
-    @asynccontextmanager
-    async def answer(self, request: Request, client: aiohttp.ClientSession) -> AsyncIterator[Answer]:
-        named = {name.strip().lower() for k, v in request.headers if k.lower() == "connection" for name in v.split(",")}
-        headers = [(k, v) for k, v in request.headers if k.lower() not in _NEVER_SENT | named]
-        headers.append(("Accept-Encoding", "identity"))
-        if self.key:
-            headers.append(("Authorization", f"Bearer {self.key}"))
-        url = self.base_url.rstrip("/") + request.path + (f"?{request.query}" if request.query else "")
-        async with client.request(
-            request.method, url, headers=headers, data=request.body or None, allow_redirects=False
-        ) as response:
-            passed = CIMultiDict(
-                (k, self._without_key(v)) for k, v in response.headers.items() if k.lower() not in _NEVER_RETURNED
-            )
-            refused = response.status >= 400
-            yield Answer(response.status, passed, self._error(response) if refused else response.content.iter_any())
-
-    async def _error(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        """An error's body, in one piece: some providers repeat the key in it, and the agent must never see that."""
-        text = await response.read()
-        yield text.replace(self.key.encode(), REDACTED.encode()) if self.key else text
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self.key, REDACTED) if self.key else text
-
-    def forget(self, session: str) -> None:
-        """Nothing is remembered here."""

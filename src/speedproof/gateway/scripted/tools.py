@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
+
+from speedproof.gateway.protocols.dialect import Tool
 
 SHELLS = (
     "bash",
@@ -24,22 +26,6 @@ SHELLS = (
 FINISHERS = ("task_done", "finish", "submit", "complete_task", "attempt_completion", "complete", "done")
 _COMMAND_FIELDS = ("command", "cmd", "script", "commands", "input")
 _PATIENCE = {"yield_time_ms": 30_000, "timeout_ms": 600_000}
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool as offered in a request."""
-
-    name: str
-    kind: Literal["function", "custom"]
-    """function: arguments are JSON; custom: the input is free text."""
-    schema: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        """Its parameters' schemas by name."""
-        found = self.schema.get("properties")
-        return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -109,7 +95,7 @@ def shell_call(tools: Sequence[Tool], command: str) -> ToolCall | None:
     """The call that runs `command`: by the tool's name, and by a parameter that takes a command; null without one."""
     for name in SHELLS:
         for tool in tools:
-            if tool.name == name and (call := _shell_call(tool, command)) is not None:
+            if tool.name.lower() == name and (call := _shell_call(tool, command)) is not None:
                 return call
     return None
 
@@ -118,7 +104,7 @@ def finish_call(tools: Sequence[Tool], text: str) -> ToolCall | None:
     """The call that declares the task done with `text`; null when no tool does."""
     for name in FINISHERS:
         for tool in tools:
-            if tool.name == name:
+            if tool.name.lower() == name:
                 return ToolCall(tool, text if tool.kind == "custom" else _arguments(tool, {}, text))
     return None
 

@@ -1,0 +1,168 @@
+"""A model request as it passes the gateway: what was asked, and what is sent in its place."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from speedproof.gateway.protocols import Route
+from speedproof.gateway.protocols.dialect import Dialect, Unreadable, find_illegal
+from speedproof.journal.base import canonical_json
+from speedproof.journal.call import Illegal, IllegalKind, Watched
+
+SUPPLIED = "[The output of this tool call was never recorded.]"
+"""What a repaired conversation holds where the agent left a tool call without its output."""
+_LONGEST_PARAMETER = 500
+_MOST_TOOLS = 200
+_MOST_ILLEGAL = 20
+
+
+class Malformed(ValueError):
+    """The body of a model request is no JSON object."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a run does to the requests of an attempt."""
+
+    model: str | None = None
+    """The model of the attempt: whatever else an agent asks for, this one answers; null: as asked."""
+    pins: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters set on its requests, by their common names."""
+    side: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Other models that an agent may use beside it, each with pins of its own."""
+    watch: tuple[str, ...] = ()
+    """Parameters whose values are recorded as asked and as sent: those configured or pinned in this run."""
+    repair: bool = False
+    """Whether a tool call left without an output is given one."""
+    stop: bool = False
+    """Whether the attempt ends at the first request that its protocol forbids."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model request as the agent sent it, and as it goes on."""
+
+    model: str | None = None
+    sent_model: str | None = None
+    """The model that is asked in the end; null when none is named."""
+    stream: bool | None = None
+    asked: dict[str, Any] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()
+    messages: int | None = None
+    path: str | None = None
+    """The path to forward to; null: the one that the agent asked for."""
+    body: bytes = b""
+    """The body to be forwarded."""
+    usage_added: bool = False
+    """Whether the gateway, not the agent, asked for the usage chunk of a stream."""
+    remote: str | None = None
+    """The field whose content the provider would fetch or recall for the agent; null when there is none."""
+    watched: dict[str, Watched] = field(default_factory=dict)
+    illegal: tuple[Illegal, ...] = ()
+
+
+def read_request(route: Route, raw: bytes, rules: Rules) -> Asked:
+    """Read a request with a dialect and prepare what is sent: the model and the pins set, a stream's usage asked for,
+    a conversation repaired where the rules say so, and tools that the provider would run on the open network (such as
+    web search) taken out: the sandbox has no network, so neither has its model. Raises Malformed."""
+    assert route.dialect is not None
+    try:
+        body = json.loads(raw, object_pairs_hook=_once)
+        if not isinstance(body, dict):
+            raise Malformed
+        return _read(route, route.dialect, raw, body, rules)
+    except (ValueError, RecursionError) as error:
+        raise Malformed from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises Malformed for a key given twice: the provider might read the one that we did not."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Malformed
+    return found
+
+
+def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rules: Rules) -> Asked:
+    sent, path = dict(body), route.path
+    hosted = dialect.drop_hosted_tools(sent)
+    asked_model = dialect.model(body, path)
+    model = asked_model if asked_model in rules.side else rules.model or asked_model
+    if model is not None and model != asked_model:
+        path = dialect.with_model(sent, path, model)
+    pins = rules.side.get(model or "", rules.pins)
+    if route.model_call:
+        for name, value in pins.items():
+            dialect.set(sent, name, value)
+    stream = dialect.streams(body, path)
+    usage_added = route.model_call and stream and dialect.ask_usage(sent)
+    try:
+        conversation = dialect.conversation(body)
+        entries: int | None = len(conversation.entries)
+        illegal = tuple(find_illegal(dialect, conversation)) if route.model_call else ()
+    except Unreadable:
+        entries, illegal = None, ()
+    if rules.repair:
+        illegal = _repair(dialect, sent, illegal)
+    return Asked(
+        model=None if asked_model is None else asked_model[:200],
+        sent_model=None if model is None else model[:200],
+        stream=stream if route.model_call else None,
+        asked=_parameters(dialect, body) | ({"hosted_tools": hosted[:_MOST_TOOLS]} if hosted else {}),
+        sent=_parameters(dialect, sent),
+        tools=tuple(tool.name[:200] for tool in dialect.tools(body)[:_MOST_TOOLS]),
+        messages=entries,
+        path=path,
+        body=raw if sent == body else json.dumps(sent).encode(),
+        usage_added=usage_added,
+        remote=_remote(dialect, sent),
+        watched={
+            name: Watched(
+                asked=_bounded(dialect.get(body, name)), sent=_bounded(dialect.get(sent, name)), pinned=name in pins
+            )
+            for name in rules.watch
+            if route.model_call
+        },
+        illegal=illegal[:_MOST_ILLEGAL],
+    )
+
+
+def _repair(dialect: Dialect, sent: dict[str, Any], illegal: tuple[Illegal, ...]) -> tuple[Illegal, ...]:
+    """Supply each missing output in `sent`; what was found, marked with what was done."""
+    done: list[Illegal] = []
+    for one in reversed(illegal):  # from the end: what is inserted moves only what comes after
+        if one.kind is IllegalKind.OUTPUT_MISSING:
+            dialect.supply(sent, one, SUPPLIED)
+            done.append(one.model_copy(update={"repaired": True}))
+        else:
+            done.append(one)
+    return tuple(reversed(done))
+
+
+def _bounded(value: Any) -> Any:
+    """A parameter's value, or its size when it is too long for a record."""
+    try:
+        size = len(canonical_json(value))
+    except (RecursionError, ValueError):
+        return "[nested too deeply to record]"
+    return value if size <= _LONGEST_PARAMETER else f"[{size} characters of JSON]"
+
+
+def _parameters(dialect: Dialect, body: Mapping[str, Any]) -> dict[str, Any]:
+    return {k[:200]: _bounded(v) for k, v in list(body.items())[:_MOST_TOOLS] if k not in dialect.content}
+
+
+def _remote(dialect: Dialect, body: Mapping[str, Any]) -> str | None:
+    """The first field that makes the provider fetch a file from the network or recall one that it keeps."""
+    recalled = next((name for name in sorted(dialect.recalled) if body.get(name) is not None), None)
+    pending = [body.get(name) for name in dialect.content - {"tools", "functions"}]
+    while recalled is None and pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            recalled = next((str(k)[:200] for k, v in node.items() if dialect.is_remote(str(k), v)), None)
+            pending += node.values()
+    return recalled

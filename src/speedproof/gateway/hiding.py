@@ -1,0 +1,81 @@
+"""Keeping an upstream's secrets out of what comes back from it: headers, errors, and bodies as they arrive."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from functools import lru_cache
+from urllib.parse import quote
+
+from speedproof.journal.redaction import REDACTED
+
+SHORTEST_SECRET = 12
+"""Characters. What is shorter is no key but a word for a server that wants any ("EMPTY", "ollama", "sk-1234"):
+replacing it everywhere would damage answers and records."""
+
+_HEAD = 4
+
+
+def forms(secrets: Iterable[str | None]) -> tuple[str, ...]:
+    """Each secret as it may come back: as it is, percent-encoded, as a JSON string, its slashes escaped too. Longest
+    first, so that none is replaced in part."""
+    found = {form for secret in secrets if secret is not None for form in _forms_of(secret)}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+@lru_cache(maxsize=256)
+def _forms_of(secret: str) -> frozenset[str]:
+    if len(secret) < SHORTEST_SECRET:
+        return frozenset()
+    text = json.dumps(secret)[1:-1]
+    return frozenset({secret, quote(secret, safe=""), quote(secret), text, text.replace("/", "\\/")})
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """`text` without `secrets`."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
+    return text
+
+
+class Scrubber:
+    """Replaces secrets in a body that arrives in pieces. A piece's end is held back only while it may be the beginning
+    of a secret, so a stream is not delayed."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = [secret.encode() for secret in secrets if secret]
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may be passed on now; may be empty."""
+        data = self._held + chunk
+        for secret in self._secrets:
+            data = data.replace(secret, REDACTED.encode())
+        end = len(data) - max((_begun(data, secret) for secret in self._secrets), default=0)
+        self._held = data[end:]
+        return data[:end]
+
+    def finish(self) -> bytes:
+        """What was held back: the body ended before it became a secret."""
+        rest, self._held = self._held, b""
+        return rest
+
+
+def _begun(data: bytes, secret: bytes) -> int:
+    """Length of the longest end of `data` that `secret` begins with."""
+    head = secret[:_HEAD]  # rare, unlike its first byte
+    at = data.find(head, max(0, len(data) - len(secret) + 1))
+    while at >= 0 and not secret.startswith(data[at:]):
+        at = data.find(head, at + 1)
+    if at >= 0:
+        return len(data) - at
+    return next((n for n in range(len(head) - 1, 0, -1) if data.endswith(head[:n])), 0)
+
+
+async def scrubbed(chunks: AsyncIterator[bytes], scrubber: Scrubber) -> AsyncGenerator[bytes, None]:
+    """`chunks` without secrets; none of them empty."""
+    async for chunk in chunks:
+        kept = scrubber.feed(chunk)
+        del chunk  # a traceback may show variables
+        if kept:
+            yield kept
+    if rest := scrubber.finish():
+        yield rest

@@ -1,0 +1,115 @@
+"""A provider's answer on its way to the agent: passed on as it arrives, read and kept while it passes."""
+
+import asyncio
+import hashlib
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from speedproof.gateway.protocols.answer import AnswerReader
+from speedproof.gateway.sse import EventParser
+from speedproof.gateway.upstream import Answer
+from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END
+
+MOST_KEPT = 64 << 20
+"""Bytes of an answer that are kept; what comes after passes on unkept."""
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-openrouter-request-id", "x-amzn-requestid", "x-goog-request-id")
+
+
+class AgentGone(Exception):
+    """The agent closed its connection."""
+
+
+async def to_agent(writing: Awaitable[object]) -> None:
+    """Await a write to the agent. Raises AgentGone when it is no longer there."""
+    try:
+        await writing
+    except ConnectionError as error:
+        raise AgentGone from error
+
+
+class Passing:
+    """What has passed of one answer."""
+
+    def __init__(self, reader: AnswerReader) -> None:
+        self.reader = reader
+        self.status: int | None = None
+        """HTTP status; null while none has come."""
+        self.request_id: str | None = None
+        self.first_byte_s: float | None = None
+        self.passed = 0
+        """Bytes of body passed on."""
+        self.body = bytearray()
+        """The body as it came from the provider, up to MOST_KEPT."""
+        self.digest = hashlib.sha256()
+        """Of the whole body as it came from the provider."""
+        self.response: web.StreamResponse | None = None
+        """What the agent gets; null while it has been sent nothing."""
+        self._started = time.monotonic()
+        self._streamed = False
+
+    async def run(
+        self, answer: Answer, request: web.BaseRequest, *, hide_usage: bool, touch: Callable[[], None]
+    ) -> web.StreamResponse:
+        """Pass an answer on. `hide_usage`: the gateway, not the agent, asked for the stream's usage chunk.
+
+        Raises AgentGone, and what the answer's chunks raise when the provider breaks off.
+        """
+        for name in _REQUEST_ID_HEADERS:
+            self.request_id = self.request_id or answer.headers.get(name)
+        self.status = answer.status
+        self._streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
+        response = self.response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await to_agent(response.prepare(request))
+        touch()
+        chunks = self._kept(answer.chunks)
+        async for chunk in self._events(chunks, hide_usage=hide_usage) if self._streamed else chunks:
+            await to_agent(response.write(chunk))
+            self.passed += len(chunk)
+            touch()
+        await to_agent(response.write_eof())
+        return response
+
+    def finish(self) -> None:
+        """Read what can only be read when all of it is there."""
+        if not self._streamed and self.status is not None:
+            self.reader.read_json(bytes(self.body), self.status)
+
+    def why_cut(self, *, closing: bool) -> str:
+        """Why the answer is not complete, asked while the exception that ended it is handled."""
+        error = sys.exception()
+        if closing:
+            return CUT_BY_END
+        if isinstance(error, asyncio.CancelledError | AgentGone):
+            return CUT_BY_AGENT
+        if error is not None:
+            return f"{type(error).__name__}: {error}"
+        return "the answer ended without its end marker"
+
+    async def _kept(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            if self.first_byte_s is None:
+                self.first_byte_s = time.monotonic() - self._started
+            self.digest.update(chunk)
+            if len(self.body) + len(chunk) <= MOST_KEPT:
+                self.body += chunk
+            yield chunk
+
+    async def _events(self, chunks: AsyncIterator[bytes], *, hide_usage: bool) -> AsyncIterator[bytes]:
+        """Pass an event stream on, reading it; without the usage chunk that the agent did not ask for."""
+        parser = EventParser()
+        async for chunk in chunks:
+            events = parser.feed(chunk)
+            for event in events:
+                self.reader.read_event(event)
+            if not hide_usage:
+                yield chunk
+            elif kept := b"".join(event.raw for event in events if not self.reader.only_usage(event)):
+                yield kept
+        rest = parser.finish()
+        if rest is not None:
+            self.reader.read_event(rest)
+            if hide_usage and not self.reader.only_usage(rest):
+                yield rest.raw

@@ -1,0 +1,265 @@
+"""What every dialect can say of a request, in words that are the same for all of them."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from speedproof.gateway.protocols.answer import AnswerReader
+from speedproof.journal.call import Illegal, IllegalKind, Protocol
+
+_ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+class Unreadable(Exception):
+    """The request does not have its protocol's shape; a provider answers 400."""
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool as offered in a request."""
+
+    name: str
+    """Its name, or its type when it has none."""
+    kind: Literal["function", "custom", "own"]
+    """function: arguments are JSON; custom: the input is free text; own: the protocol's own, without a schema."""
+    schema: dict[str, Any] = field(default_factory=dict)
+    """JSON Schema of a function's arguments."""
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Its parameters' schemas by name."""
+        found = self.schema.get("properties")
+        return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class ToolUse:
+    """A call of a tool that the model made."""
+
+    id: str
+    """Its id; the tool's name where the protocol has no ids."""
+    name: str
+    malformed: bool = False
+    """Whether its arguments are no JSON object."""
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What the agent says came of a tool call."""
+
+    id: str
+    """Id of the call."""
+    empty_error: bool = False
+    """Whether it is marked as an error and holds nothing, which its protocol forbids."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message or item of a conversation."""
+
+    by_model: bool
+    """Whether the model wrote it."""
+    raw: Any
+    """The entry as it stands in the request."""
+    uses: tuple[ToolUse, ...] = ()
+    results: tuple[ToolResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a request's body holds, apart from its parameters."""
+
+    head: Any
+    """Instructions and tools as they stand in the request."""
+    entries: tuple[Entry, ...]
+
+
+def entries_of(value: Any, what: str) -> list[dict[str, Any]]:
+    """`value` when it is a non-empty list of objects. Raises Unreadable."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        raise Unreadable(f"Invalid type for '{what}': expected a non-empty array of objects.", what)
+    return value
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in `value` when it is a list, else none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+class Dialect(ABC):
+    """One protocol."""
+
+    name: Protocol
+    content: frozenset[str]
+    """Keys of the body that hold conversation and tools, not parameters."""
+    places: Mapping[str, tuple[str, ...]] = {}
+    """Where a parameter stands in the body, by its common name; one that is not here stands under its own name."""
+    results_follow: bool = True
+    """Whether a call's output must come before the next entry that holds none; else it may stand anywhere."""
+    items: bool = False
+    """Whether an answer of the model is several entries in a row; else each of its entries is one answer."""
+    recalled: frozenset[str] = frozenset()
+    """Keys of the body that name what the provider keeps or connects to: stored prompts, conversations, servers."""
+
+    # -- which requests are its own
+
+    @abstractmethod
+    def asks_model(self, path: str) -> bool:
+        """Whether a POST to this path, below the API's root, asks the model."""
+
+    def side_route(self, path: str) -> bool:  # noqa: ARG002
+        """Whether a POST to this path takes a body like a model request's without asking the model."""
+        return False
+
+    # -- what a request asks for
+
+    def model(self, body: Mapping[str, Any], path: str) -> str | None:  # noqa: ARG002
+        """The model asked for; null when none is named."""
+        model = body.get("model")
+        return model if isinstance(model, str) else None
+
+    def with_model(self, body: dict[str, Any], path: str, model: str) -> str:
+        """Ask for another model; the path to use from now on."""
+        body["model"] = model
+        return path
+
+    def streams(self, body: Mapping[str, Any], path: str) -> bool:  # noqa: ARG002
+        """Whether the answer shall be an event stream."""
+        return body.get("stream") is True
+
+    def ask_usage(self, body: dict[str, Any]) -> bool:  # noqa: ARG002
+        """Make a stream carry usage where the protocol has it on request; whether anything had to be changed."""
+        return False
+
+    @abstractmethod
+    def conversation(self, body: Mapping[str, Any]) -> Conversation:
+        """What is said. Raises Unreadable where the shape is not the protocol's."""
+
+    @abstractmethod
+    def tools(self, body: Mapping[str, Any]) -> tuple[Tool, ...]:
+        """The tools offered, hosted ones included; what is no tool at all goes by its text. Never raises."""
+
+    @abstractmethod
+    def drop_hosted_tools(self, body: dict[str, Any]) -> list[str]:
+        """Take out the tools that the provider would run itself; their names."""
+
+    def is_remote(self, name: str, value: Any) -> bool:
+        """Whether this field, anywhere in the conversation, makes the provider fetch or recall content."""
+        if name == "file_id":
+            return value is not None
+        if name != "file_data" and not name.endswith("_url"):
+            return False
+        return is_address(value.get("url") if isinstance(value, dict) else value)
+
+    # -- parameters
+
+    def get(self, body: Mapping[str, Any], name: str) -> Any:
+        """Value of the parameter of this name; null when it is not in the request."""
+        node: Any = body
+        for key in self.places.get(name, (name,)):
+            node = node.get(key) if isinstance(node, Mapping) else None
+        return node
+
+    def set(self, body: dict[str, Any], name: str, value: Any) -> None:
+        """Set a parameter."""
+        *way, last = self.places.get(name, (name,))
+        node = body
+        for key in way:
+            inner = node.get(key)
+            node[key] = inner = dict(inner) if isinstance(inner, dict) else {}
+            node = inner
+        node[last] = value
+
+    # -- legality
+
+    def supply(self, body: dict[str, Any], missing: Illegal, text: str) -> None:
+        """Give the tool call that was left open an output that says `text`.
+
+        Entries before `missing.entry` keep their places, so repair from the last to the first.
+        """
+        raise NotImplementedError
+
+    def refusal(self, illegal: Illegal) -> Unreadable:
+        """The error that a strict provider answers such a conversation with."""
+        raise NotImplementedError
+
+    # -- answers
+
+    @abstractmethod
+    def reader(self) -> AnswerReader:
+        """A fresh reader of one answer."""
+
+    @abstractmethod
+    def error(self, status: int, message: str, kind: str | None, code: str | None, param: str | None) -> dict[str, Any]:
+        """The body of an error in the provider's own form; `kind`: its type, by default the usual one of `status`."""
+
+
+def is_address(value: Any) -> bool:
+    """Whether `value` is an address that somebody would have to fetch: any scheme but data."""
+    return isinstance(value, str) and _ADDRESS.match(value) is not None
+
+
+def find_illegal(dialect: Dialect, conversation: Conversation) -> list[Illegal]:
+    """What the protocol forbids in a conversation, in its order."""
+    found: list[Illegal] = []
+    names: dict[str, str] = {}
+    open_: list[tuple[str, int]] = []
+
+    def missing() -> None:
+        for call, index in open_:
+            found.append(
+                Illegal(kind=IllegalKind.OUTPUT_MISSING, call_id=call[:200], tool=_short(names.get(call)), entry=index)
+            )
+        open_.clear()
+
+    for index, entry in enumerate(conversation.entries):
+        if open_ and not entry.results and dialect.results_follow:
+            missing()
+        for result in entry.results:
+            place = next((at for at, (call, _) in enumerate(open_) if call == result.id), None)
+            if place is None:
+                found.append(
+                    Illegal(
+                        kind=IllegalKind.CALL_MISSING,
+                        call_id=result.id[:200],
+                        tool=_short(names.get(result.id)),
+                        entry=index,
+                    )
+                )
+            else:
+                open_.pop(place)
+            if result.empty_error:
+                found.append(
+                    Illegal(
+                        kind=IllegalKind.EMPTY_ERROR,
+                        call_id=result.id[:200],
+                        tool=_short(names.get(result.id)),
+                        entry=index,
+                    )
+                )
+        for use in entry.uses:
+            names[use.id] = use.name
+            open_.append((use.id, index))
+            if use.malformed:
+                found.append(
+                    Illegal(
+                        kind=IllegalKind.ARGUMENTS_MALFORMED,
+                        call_id=use.id[:200],
+                        tool=_short(use.name),
+                        entry=index,
+                    )
+                )
+    missing()
+    return found
+
+
+def _short(name: str | None) -> str | None:
+    return name[:200] if name else None

@@ -1,0 +1,74 @@
+"""What OpenAI's two protocols share: tools, arguments, token counts, errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from speedproof.gateway.protocols.answer import mapping, parsed
+from speedproof.gateway.protocols.dialect import Tool
+from speedproof.journal import Usage
+from speedproof.journal.usage import usage_of_whole_input
+
+_LOCAL_TOOLS = {"function", "custom", "local_shell", "apply_patch", "namespace", "tool_search"}
+_TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests"}
+
+
+def is_local(tool: Any) -> bool:
+    """Whether the agent, not the provider, runs this tool."""
+    return isinstance(tool, dict) and str(tool.get("type")) in _LOCAL_TOOLS
+
+
+def function_tool(raw: Any) -> Tool:
+    """A tool as either protocol offers it: its members under its type's name, or beside it."""
+    outer = mapping(raw)
+    kind = str(outer.get("type", ""))
+    inner = mapping(outer.get(kind)) or outer
+    name = inner.get("name")
+    if kind not in {"function", "custom"} or not isinstance(name, str):
+        return Tool(str(name or kind or raw)[:200], "own")
+    return Tool(name, "function" if kind == "function" else "custom", mapping(inner.get("parameters")))
+
+
+def offered(body: Mapping[str, Any]) -> tuple[Tool, ...]:
+    """The tools that a request offers."""
+    tools = body.get("tools")
+    return tuple(function_tool(tool) for tool in tools) if isinstance(tools, list) else ()
+
+
+def drop_tools(body: dict[str, Any]) -> list[str]:
+    """Take out of `tools` what the provider would run itself; the names."""
+    tools = body.get("tools")
+    if not isinstance(tools, list) or all(is_local(tool) for tool in tools):
+        return []
+    body["tools"] = [tool for tool in tools if is_local(tool)]
+    return [function_tool(tool).name for tool in tools if not is_local(tool)]
+
+
+def malformed(arguments: Any) -> bool:
+    """Whether a function's arguments are no JSON object; no arguments at all are allowed."""
+    if arguments is None or arguments == "":
+        return False
+    return not isinstance(parsed(arguments) if isinstance(arguments, str) else arguments, dict)
+
+
+def count_tokens(
+    numbers: dict[str, Any], whole_input: str, output: str, read_details: str, written_details: str
+) -> Usage | None:
+    """Usage from OpenAI's counts, by their names in the protocol. Its input holds the cached part; here they stand
+    apart. Null when nothing is counted."""
+    read, written = mapping(numbers.get(read_details)), mapping(numbers.get(written_details))
+    return usage_of_whole_input(
+        numbers.get(whole_input),
+        read.get("cached_tokens"),
+        numbers.get(output),
+        cache_write=read.get("cache_write_tokens"),
+        reasoning=written.get("reasoning_tokens"),
+    )
+
+
+def openai_error(status: int, message: str, kind: str | None, code: str | None, param: str | None) -> dict[str, Any]:
+    """The error body of both protocols."""
+    if kind is None and code == "insufficient_quota":
+        kind = code
+    if kind is None:
+        kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
