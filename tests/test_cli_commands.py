@@ -12,8 +12,9 @@ import typer
 
 from command_line import PROGRAM, call, environment, read_json, run
 from small_project import EXPERT, METHOD, Project, git, make_project, task_of, write_suite
-from speedproof.analysis import RunReport, run_report
+from speedproof.analysis import RunReport, run_report, spending
 from speedproof.cli.app import app
+from speedproof.execution.agents import check_agent, install_agent, list_agents
 from speedproof.execution.demo import demo_plan
 from speedproof.execution.doctor import Finding, examine
 from speedproof.execution.engine import execute_run
@@ -27,6 +28,10 @@ from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
 LIBRARY: dict[str, Callable[..., Any]] = {
+    "agents check": check_agent,
+    "agents install": install_agent,
+    "agents list": list_agents,
+    "cost": spending,
     "demo": demo_plan,
     "doctor": examine,
     "evaluate": evaluate_run,

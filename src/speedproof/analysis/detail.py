@@ -56,7 +56,7 @@ def detail(store: AttemptStore, row: Row | None = None) -> Detail:
         attempt=attempted(store.read, errors),
         status=attempted(lambda: newest_status(store), errors),
         evaluation=wanted[-1] if wanted else None,
-        calls=_pairs(lines),
+        calls=pairs(lines),
         bad_lines=tuple(bad),
         patch=patch,
         patch_bytes=size,
@@ -76,12 +76,13 @@ def _patch(store: AttemptStore) -> tuple[str | None, int | None]:
         return data.decode(errors="replace"), os.fstat(descriptor).st_size
 
 
-def _pairs(lines: list[tuple[int, CallIntent | CallOutcome]]) -> tuple[CallPair, ...]:
+def pairs(lines: list[tuple[int, CallIntent | CallOutcome]]) -> tuple[CallPair, ...]:
+    """The lines of calls.jsonl, call by call."""
     intents = {c.call: (line, c) for line, c in lines if isinstance(c, CallIntent)}
     outcomes = {c.call: (line, c) for line, c in lines if isinstance(c, CallOutcome)}
-    pairs = []
+    joined = []
     for number in sorted(intents.keys() | outcomes.keys()):
         intent_line, intent = intents.get(number, (None, None))
         outcome_line, outcome = outcomes.get(number, (None, None))
-        pairs.append(CallPair(number, intent, intent_line, outcome, outcome_line))
-    return tuple(pairs)
+        joined.append(CallPair(number, intent, intent_line, outcome, outcome_line))
+    return tuple(joined)

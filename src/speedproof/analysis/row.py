@@ -21,7 +21,7 @@ from speedproof.journal import (
     Usage,
 )
 from speedproof.journal.evaluation import Correctness, Integrity, Speed
-from speedproof.journal.status import PatchStatus, RunStatus
+from speedproof.journal.status import Parameter, PatchStatus, RunStatus
 
 T = TypeVar("T")
 
@@ -119,6 +119,8 @@ class Row(Record):
     """Cost at list prices, summed over the calls that have one."""
     cost_unknown_calls: int | None = None
     """Calls whose cost is unknown."""
+    parameters: tuple[Parameter, ...] = ()
+    """Model parameters that were configured or pinned, as seen on the wire."""
     patch_files: tuple[str, ...] | None = None
     """Paths the patch touches."""
     patch_added: int | None = None
@@ -231,7 +233,8 @@ def _of_attempt(attempt: Attempt, called: bool) -> dict[str, object]:
 
 
 def _of_status(status: Status) -> dict[str, object]:
-    return status.model_dump(exclude={"derived_at", "usage_source", "usage", "diagnosis"}) | {
+    return status.model_dump(exclude={"derived_at", "usage_source", "usage", "diagnosis", "parameters"}) | {
+        "parameters": status.parameters,
         "usage": status.usage,
         "diagnosis": status.diagnosis,
     }

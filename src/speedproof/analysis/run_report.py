@@ -8,6 +8,7 @@ from speedproof.analysis.costs import CostLine, costs
 from speedproof.analysis.failures import FailureGroup, failures
 from speedproof.analysis.funnel import Funnel, funnel
 from speedproof.analysis.interval import Interval
+from speedproof.analysis.parameters import ParameterLine, parameter_lines
 from speedproof.analysis.rates import Rate, success_rates
 from speedproof.analysis.row import Row, rows
 from speedproof.journal import HostFacts, Method, Record, RunStore, Setting
@@ -63,6 +64,8 @@ class RunReport(Record):
     """What went wrong, by class."""
     costs: tuple[CostLine, ...]
     """What was spent."""
+    parameters: tuple[ParameterLine, ...]
+    """Model parameters that were configured or pinned: configured, asked, sent."""
     rows: tuple[Row, ...]
     """Every attempt, controls and items without attempt included."""
 
@@ -85,6 +88,7 @@ def run_report(run: RunStore) -> RunReport:
         tasks=tuple(_tasks(every)),
         failures=tuple(failures(every)),
         costs=tuple(costs(every)),
+        parameters=tuple(parameter_lines(every)),
         rows=tuple(every),
     )
 

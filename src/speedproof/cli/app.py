@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from speedproof import __version__
-from speedproof.cli import demo, doctor, evaluate, explain, plan, report, run, schema, suite
+from speedproof.cli import agents, cost, demo, doctor, evaluate, explain, plan, report, run, schema, suite
 from speedproof.errors import SpeedproofError
 from speedproof.report.text import clean
 from speedproof.workspace.mounts import keep_mounts_to_ourselves
@@ -33,7 +33,9 @@ app.command("run")(run.run)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("explain")(explain.explain)
+app.command("cost")(cost.cost)
 app.add_typer(suite.app, name="suite")
+app.add_typer(agents.app, name="agents")
 
 
 @app.callback(invoke_without_command=True)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from speedproof.cli.options import AgentPaths, BaseUrl, Json, Models, SandboxKind, Tasks, agent_paths_of
+from speedproof.cli.options import AgentPaths, BaseUrl, EnvFile, Json, Models, SandboxKind, Tasks, agent_paths_of
 from speedproof.execution.doctor import examine
 
 
@@ -19,6 +19,7 @@ def doctor(
     task: Tasks = [],  # noqa: B006
     sandbox: SandboxKind = "bubblewrap",
     base_url: BaseUrl = None,
+    env_file: EnvFile = None,
     agent_path: AgentPaths = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
@@ -30,7 +31,15 @@ def doctor(
             console.print(what, style="dim", markup=False)
 
     findings = examine(
-        suite, agent, model, task, sandbox=sandbox, base_url=base_url, agent_paths=agent_paths_of(agent_path), told=told
+        suite,
+        agent,
+        model,
+        task,
+        sandbox=sandbox,
+        base_url=base_url,
+        env_file=env_file,
+        agent_paths=agent_paths_of(agent_path),
+        told=told,
     )
     if as_json:
         typer.echo(json.dumps([f.model_dump() for f in findings], indent=1))

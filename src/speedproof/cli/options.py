@@ -16,11 +16,15 @@ Suite = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file (YAML).
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Agents = Annotated[
     list[str],
-    typer.Option("--agent", help="codex, mini, trae, or patch:expert, patch:noop, patch:FILE. May be repeated."),
+    typer.Option(
+        "--agent",
+        help="NAME or NAME@VERSION (`speedproof agents list`), command:FILE.yaml, or patch:expert, patch:noop, "
+        "patch:FILE. May be repeated.",
+    ),
 ]
 Models = Annotated[
     list[str],
-    typer.Option("--model", help="PROVIDER/MODEL such as openai/gpt-5, or scripted:FILE.yaml. May be repeated."),
+    typer.Option("--model", help="PROVIDER/MODEL (docs/providers.md) or scripted:FILE.yaml. May be repeated."),
 ]
 Tasks = Annotated[list[str], typer.Option("--task", help="Only this task. May be repeated.")]
 Samples = Annotated[int, typer.Option("--samples", min=1, help="Independent samples of each task, agent and model.")]
@@ -28,13 +32,51 @@ SandboxKind = Annotated[
     str, typer.Option("--sandbox", help="bubblewrap, or none: no isolation at all, recorded as such.")
 ]
 BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", help="Address of an OpenAI-compatible provider; key in SPEEDPROOF_API_KEY.")
+    str | None, typer.Option("--base-url", help="Address of a compatible provider; key in SPEEDPROOF_API_KEY.")
+]
+EnvFile = Annotated[
+    Path | None, typer.Option("--env-file", help="File with keys, NAME=VALUE a line (default: .env, if there).")
 ]
 AgentPaths = Annotated[
-    list[str], typer.Option("--agent-path", metavar="NAME=DIR", help="Where an agent lies, such as trae=DIR.")
+    list[str],
+    typer.Option("--agent-path", metavar="NAME=DIR", help="Where an agent lies (docs/agents.md), such as trae=DIR."),
 ]
 MaxBlocks = Annotated[
     int | None, typer.Option("--max-blocks", help="Measure at most this many blocks (default: the method's).")
+]
+Configured = Annotated[
+    list[str],
+    typer.Option("--set", metavar="NAME=VALUE", help="Configure the agent with a model parameter. May be repeated."),
+]
+Pins = Annotated[
+    list[str],
+    typer.Option(
+        "--pin",
+        metavar="[MODEL:]NAME=VALUE",
+        help="Set a model parameter on the wire, whatever the agent asks for. May be repeated.",
+    ),
+]
+SideModels = Annotated[
+    list[str],
+    typer.Option("--side-model", help="Another model of the provider that the agent may call. May be repeated."),
+]
+Repair = Annotated[
+    bool, typer.Option("--repair", help="Give a tool call that was left without an output one, and go on.")
+]
+StopIllegal = Annotated[
+    bool, typer.Option("--stop-illegal", help="End an attempt at the first request that its protocol forbids.")
+]
+Bodies = Annotated[bool, typer.Option("--bodies/--no-bodies", help="Keep request and answer bodies.")]
+MaxCost = Annotated[
+    float | None, typer.Option("--max-cost", min=0, help="US dollars that the whole run may cost at list prices.")
+]
+MaxCalls = Annotated[int | None, typer.Option("--max-calls", min=1, help="Model calls that the whole run may make.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens that the whole run may use.")]
+MaxInput = Annotated[
+    int | None, typer.Option("--max-input-tokens", min=1, help="Input tokens that the whole run may use.")
+]
+MaxOutput = Annotated[
+    int | None, typer.Option("--max-output-tokens", min=1, help="Output tokens that the whole run may use.")
 ]
 
 DEFAULT_STATE = Path("state")

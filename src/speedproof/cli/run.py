@@ -11,12 +11,24 @@ from speedproof.cli.options import (
     AgentPaths,
     Agents,
     BaseUrl,
+    Bodies,
+    Configured,
+    EnvFile,
     Json,
     MaxBlocks,
+    MaxCalls,
+    MaxCost,
+    MaxInput,
+    MaxOutput,
+    MaxTokens,
     Models,
+    Pins,
+    Repair,
     Samples,
     SandboxKind,
+    SideModels,
     State,
+    StopIllegal,
     Suite,
     Tasks,
     agent_paths_of,
@@ -26,6 +38,8 @@ from speedproof.cli.show import showing
 from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
 from speedproof.execution.preflight import choose_sandbox
+from speedproof.execution.wire import Wire, parameters_of, pins_of
+from speedproof.gateway import Budget
 from speedproof.journal import Method, RunStore
 from speedproof.report import print_report, write_report
 from speedproof.tasks.suite import load_suite
@@ -42,13 +56,34 @@ def run(
     state: State = DEFAULT_STATE,
     sandbox: SandboxKind = "bubblewrap",
     base_url: BaseUrl = None,
+    env_file: EnvFile = None,
     agent_path: AgentPaths = [],  # noqa: B006
+    configure: Configured = [],  # noqa: B006
+    pin: Pins = [],  # noqa: B006
+    side_model: SideModels = [],  # noqa: B006
+    repair: Repair = False,
+    stop_illegal: StopIllegal = False,
+    bodies: Bodies = True,
+    max_cost: MaxCost = None,
+    max_calls: MaxCalls = None,
+    max_tokens: MaxTokens = None,
+    max_input_tokens: MaxInput = None,
+    max_output_tokens: MaxOutput = None,
     max_blocks: MaxBlocks = None,
     as_json: Json = False,
 ) -> None:
     """Let agents attempt the tasks of a suite, judge what they made, and report."""
     loaded = load_suite(suite)
     items = plan_items(loaded, chosen_tasks(loaded, task), lanes_of(agent, model), samples)
+    wire = Wire(
+        configured=parameters_of(configure, "--set"),
+        pins=pins_of(pin),
+        side_models=tuple(side_model),
+        repair=repair,
+        stop=stop_illegal,
+        bodies=bodies,
+        budget=Budget(max_calls, max_tokens, max_input_tokens, max_output_tokens, max_cost),
+    )
     with showing(items) as show:
         done = execute_run(
             loaded,
@@ -60,7 +95,9 @@ def run(
             settings=settings_of(context),
             audience=show,
             base_url=base_url,
+            env_file=env_file,
             agent_paths=agent_paths_of(agent_path),
+            wire=wire,
         )
     conclude(done, done.folder / "report", as_json=as_json)
 

@@ -6,14 +6,16 @@ import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from speedproof.agents.protocol import Agent, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Agent, Launch, LaunchContext, Left, Setting
 from speedproof.diagnosis import derive
 from speedproof.execution.facts import Facts
 from speedproof.execution.launched import Launched
-from speedproof.execution.preflight import Ready, refuse_leaks
-from speedproof.gateway import Budget, Gateway, Session
+from speedproof.execution.preflight import Ready, budget_of, refuse_leaks
+from speedproof.gateway import Gateway, Session, price_list
 from speedproof.journal import AttemptStore, ItemPlan, PatchFacts, ProcessFacts, RunStore, Status
+from speedproof.journal.attempt import Configured
 from speedproof.journal.base import now
+from speedproof.journal.store import CONFIG
 from speedproof.sandbox import Box, Mount
 from speedproof.sandbox.box import HOME, MODEL_PORT, WORKSPACE
 from speedproof.tasks.leak import scan_environment, scan_text
@@ -124,6 +126,13 @@ class _LiveAttempt:
             target = home / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
+            if text != prompt:
+                store.write_config(name, self._without_token(text))
+        if self.session is not None:
+            self.session.watch(launch.configured)
+        self.facts.fields["configured"] = tuple(
+            _configured(name, setting, launch) for name, setting in launch.configured.items()
+        )
         give_to(home, sandbox.uid)
         self.box = Box(
             argv=launch.argv,
@@ -141,10 +150,16 @@ class _LiveAttempt:
         port, token, model_name = MODEL_PORT, "", None
         if self.agent.uses_model:
             model = self.ready.models[str(self.item.model)]
-            limits = self.prepared.task.limits
-            budget = Budget(steps=limits.steps, tokens=limits.tokens, cost_usd=limits.cost_usd)
-            pins = {"model": model.model}  # what is recorded and paid for is what works; another could search the web
-            self.session = self.gateway.open(self.facts.store.folder / "calls.jsonl", model, budget, pins)
+            self.facts.fields["prices"] = price_list()
+            wire, folder = self.ready.wire, self.facts.store.folder
+            self.session = self.gateway.open(
+                folder / "calls.jsonl",
+                model,
+                budget_of(self.prepared.task.limits),
+                wire.rules(model),
+                run=self.ready.meter,
+                bodies=folder / "bodies.zst" if wire.bodies else None,
+            )
             self._undo.push_async_callback(self.gateway.close, self.session)
             token, model_name = self.session.token, model.model
             if self.ready.sandbox.kind == "none":  # nothing hands out a socket: the host's loopback serves
@@ -157,6 +172,7 @@ class _LiveAttempt:
                 model=model_name,
                 base_url=f"http://127.0.0.1:{port}",
                 token=token,
+                parameters=self.ready.wire.configured,
             )
         )
 
@@ -166,9 +182,8 @@ class _LiveAttempt:
         stdin.write_bytes(self.launch.stdin)
         launched = Launched(self.ready.sandbox, self.gateway, self.session, self.prepared.task.limits, self.cancelled)
         finished, stopped = await launched.run(self.box, stdin, self.facts.store.folder)
-        token = self.session.token if self.session else ""
         self.facts.fields["process"] = ProcessFacts(
-            argv=tuple(a.replace(token, "TOKEN") if token else a for a in self.box.argv),
+            argv=tuple(map(self._without_token, self.box.argv)),
             exit_code=finished.exit_code,
             signal=finished.signal,
             wall_s=finished.wall_s,
@@ -176,6 +191,9 @@ class _LiveAttempt:
             max_rss_bytes=finished.max_rss_bytes,
             stopped_by=stopped,
         )
+
+    def _without_token(self, text: str) -> str:
+        return text.replace(self.session.token, "TOKEN") if self.session else text
 
     def collect(self) -> None:
         """The patch first: it must be there however badly the rest ends."""
@@ -215,6 +233,15 @@ class _LiveAttempt:
     async def clear(self) -> None:
         """Close the session and remove everything but the record."""
         await self._undo.aclose()
+
+
+def _configured(name: str, setting: Setting, launch: Launch) -> Configured:
+    """A configured parameter and where it stands, as the record keeps it: the last line that names it."""
+    if setting.file not in launch.files:
+        return Configured(name=name, value=setting.value, file="attempt.json")
+    lines = list(enumerate(launch.files[setting.file].split("\n"), 1))
+    line = next((number for number, text in reversed(lines) if setting.spelling in text), None)
+    return Configured(name=name, value=setting.value, file=f"{CONFIG}/{setting.file}", line=line)
 
 
 def _sha256(path: Path) -> str | None:

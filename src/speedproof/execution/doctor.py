@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from speedproof.agents.registry import get_agent, parse_agent
+from speedproof.agents.registry import agent_name, get_agent, parse_agent
 from speedproof.errors import SpeedproofError
 from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import prepare_task
@@ -14,6 +14,7 @@ from speedproof.execution.host import host_facts
 from speedproof.execution.plan import chosen_tasks
 from speedproof.execution.preflight import choose_sandbox
 from speedproof.gateway import resolve_model
+from speedproof.gateway.environment import environment
 from speedproof.journal import Method, Record
 from speedproof.sandbox import Sandbox
 from speedproof.tasks.models import Task
@@ -48,6 +49,7 @@ def examine(
     *,
     sandbox: str,
     base_url: str | None,
+    env_file: Path | None = None,
     agent_paths: Mapping[str, Path],
     told: Told = lambda _: None,
 ) -> list[Finding]:
@@ -57,7 +59,7 @@ def examine(
     found: list[Sandbox] = []
     findings.append(_try("sandbox", lambda: _sandbox(sandbox, found)))
     findings += [_try(f"agent {spec}", partial(_agent, spec, agent_paths, cache, told)) for spec in agents]
-    findings += [_try(f"model {model}", partial(_model, model, base_url)) for model in models]
+    findings += [_try(f"model {model}", partial(_model, model, base_url, env_file)) for model in models]
     if suite is not None:
         loaded = load_suite(suite)
         findings += [
@@ -99,13 +101,13 @@ def _sandbox(kind: str, found: list[Sandbox]) -> str:
 
 
 def _agent(spec: str, paths: Mapping[str, Path], cache: Cache, told: Told) -> str:
-    name, _ = parse_agent(spec)
-    installation = get_agent(name, paths.get(name), cache=cache, patch=b"").locate(told)
+    agent, _ = parse_agent(spec)
+    installation = get_agent(agent, paths.get(agent_name(agent)), cache=cache, patch=b"").locate(told)
     return f"{installation.version or 'version unknown'}, {installation.executable}"
 
 
-def _model(model: str, base_url: str | None) -> str:
-    choice = resolve_model(model, base_url, os.environ)
+def _model(model: str, base_url: str | None, env_file: Path | None) -> str:
+    choice = resolve_model(model, base_url, environment(env_file, os.environ))
     return f"{choice.provider}, model {choice.model}, " + ("price known" if choice.has_price else "no price known")
 
 

@@ -12,6 +12,7 @@ from speedproof.execution.attempt import run_attempt
 from speedproof.execution.host import host_facts
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.preflight import make_ready
+from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway import Gateway
 from speedproof.journal import (
     AttemptStore,
@@ -25,6 +26,7 @@ from speedproof.journal import (
     Store,
 )
 from speedproof.journal.base import now
+from speedproof.journal.pace import PaceChange, ProviderDown
 from speedproof.journal.store import new_run_id
 from speedproof.sandbox import Sandbox
 from speedproof.tasks.suite import LoadedSuite
@@ -62,7 +64,9 @@ def execute_run(
     settings: Mapping[str, Setting],
     audience: Audience,
     base_url: str | None = None,
+    env_file: Path | None = None,
     agent_paths: Mapping[str, Path] | None = None,
+    wire: Wire = AS_ASKED,
 ) -> RunStore:
     """Run every item once, then judge what they left. Ctrl-C ends the current attempt by its grace, sealed.
 
@@ -70,7 +74,16 @@ def execute_run(
     KeyboardInterrupt after a Ctrl-C: with every record whole.
     """
     ready = make_ready(
-        loaded, items, sandbox, cache, method, base_url=base_url, agent_paths=agent_paths, told=audience.stage
+        loaded,
+        items,
+        sandbox,
+        cache,
+        method,
+        base_url=base_url,
+        env_file=env_file,
+        agent_paths=agent_paths,
+        wire=wire,
+        told=audience.stage,
     )
     manifest = RunManifest(
         id=new_run_id(),
@@ -92,10 +105,21 @@ def execute_run(
         cancelled = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancelled.set)
-        async with Gateway() as gateway:
+
+        def told(news: PaceChange | ProviderDown) -> None:
+            events.append(news.model_dump_json())
+            if isinstance(news, ProviderDown):
+                until = "" if news.resets_at is None else f" until {news.resets_at:%Y-%m-%d %H:%M} UTC"
+                audience.stage(f"{news.provider} serves no more calls{until}: {news.failure.value}: {news.message}")
+
+        async with Gateway(told) as gateway:
             for item in items:
                 if cancelled.is_set():
                     break
+                if (limit := ready.meter.exhausted()) is not None and item.model is not None:
+                    events.append({"at": now().isoformat(), "event": "run_limit", "limit": limit, "item": item.id})
+                    audience.stage(f"the run's limit ({limit}) is used up: {item.task} with {item.agent} is not begun")
+                    continue
                 audience.began(item)
                 events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})
                 store, status = await run_attempt(item, ready, run, gateway, cancelled)

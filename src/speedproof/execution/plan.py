@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speedproof.agents.registry import parse_agent
+from speedproof.agents.registry import COMMAND, parse_agent
 from speedproof.errors import InputError
 from speedproof.gateway.models import SCRIPTED
 from speedproof.journal import ItemPlan
@@ -19,7 +19,7 @@ class Lane:
     """An agent with its model: one way of attempting tasks."""
 
     agent: str
-    """Name of the agent."""
+    """The agent as it is recorded: codex, codex@0.150.0, command:FILE.yaml."""
     model: str | None
     """Model as the user named it; null for the patch agent."""
     control: str | None = None
@@ -43,12 +43,20 @@ class Lane:
         file = self.patch_file(task)
         if file is not None:
             control = hashlib.sha256(file.read_bytes()).hexdigest()
-        if model is not None and model.startswith(f"{SCRIPTED}:"):
-            script = Path(model.removeprefix(f"{SCRIPTED}:"))
-            if not script.is_file():
-                raise InputError("the script does not exist", file=script, hint="--model scripted:FILE.yaml")
-            model = f"{SCRIPTED}:{hashlib.sha256(script.read_bytes()).hexdigest()}"
-        return [self.agent, control, model]
+        if model is not None:
+            model = _by_content(model, SCRIPTED, "the script does not exist", "--model scripted:FILE.yaml")
+        missing = "the agent's template does not exist"
+        return [_by_content(self.agent, COMMAND, missing, "--agent command:FILE.yaml"), control, model]
+
+
+def _by_content(name: str, kind: str, missing: str, hint: str) -> str:
+    """KIND:FILE with the digest of the file's content in place of the file; any other name as it is."""
+    if not name.startswith(f"{kind}:"):
+        return name
+    file = Path(name.removeprefix(f"{kind}:"))
+    if not file.is_file():
+        raise InputError(missing, file=file, hint=hint)
+    return f"{kind}:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
 def lanes_of(agents: Sequence[str], models: Sequence[str]) -> list[Lane]:

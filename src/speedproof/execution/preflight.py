@@ -13,12 +13,14 @@ from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
 from speedproof.execution.host import host_facts
 from speedproof.execution.plan import Lane
-from speedproof.gateway import ModelChoice, resolve_model
+from speedproof.execution.wire import AS_ASKED, Wire
+from speedproof.gateway import Budget, Meter, ModelChoice, require_price, resolve_model
+from speedproof.gateway.environment import environment
 from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.sandbox.bubblewrap import system_paths
 from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots
-from speedproof.tasks.models import Task
+from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
 from speedproof.workspace.git import git
@@ -47,6 +49,9 @@ class Ready:
     tasks: dict[str, PreparedTask] = field(default_factory=dict)
     installations: dict[str, Installation] = field(default_factory=dict)
     agents: dict[str, Agent] = field(default_factory=dict)
+    wire: Wire = AS_ASKED
+    meter: Meter = field(default_factory=lambda: Meter(Budget()))
+    """What all attempts of the run use together."""
     models: dict[str, ModelChoice] = field(default_factory=dict)
 
     def agent(self, item: ItemPlan) -> Agent:
@@ -64,19 +69,22 @@ def make_ready(
     method: Method,
     *,
     base_url: str | None = None,
+    env_file: Path | None = None,
     agent_paths: Mapping[str, Path] | None = None,
+    wire: Wire = AS_ASKED,
     told: Told = lambda _: None,
 ) -> Ready:
     """Probe the sandbox, install agents, resolve models, prepare and qualify tasks, look for leaks.
 
     Raises the SpeedproofError that says what is missing or broken; nothing has been spent then.
     """
-    ready = Ready(sandbox, sandbox.probe(), cache)
+    ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
     for model in dict.fromkeys(i.model for i in items if i.model is not None):
-        ready.models[model] = resolve_model(model, base_url, os.environ)
+        ready.models[model] = resolve_model(model, base_url, environment(env_file, os.environ, told))
     tasks = [loaded.task(name) for name in dict.fromkeys(i.task for i in items)]
     for task in tasks:
-        _require_prices(task, ready.models.values())
+        for choice in ready.models.values():
+            require_price(choice, budget_of(task.limits))
         told(f"{task.name}: preparing")
         ready.tasks[task.name] = prepare_task(loaded, task, cache, told)
     for item in items:
@@ -87,6 +95,12 @@ def make_ready(
         told(f"{item.agent}: locating")
         ready.agents[item.agent] = agent
         ready.installations[item.agent] = agent.locate(told)
+    wire.require(ready.agents.values(), ready.models.values())
+    for item in items:
+        if item.model is not None:
+            _require_protocol(ready.agents[item.agent], ready.models[item.model])
+    for choice in ready.models.values():
+        require_price(choice, wire.budget)
     for prepared in ready.tasks.values():
         agents = dict.fromkeys(i.agent for i in items if i.task == prepared.task.name)
         for name in agents:
@@ -100,6 +114,16 @@ def make_ready(
         ) as judge:
             judge.qualify()
     return ready
+
+
+def _require_protocol(agent: Agent, model: ModelChoice) -> None:
+    """Raises InputError when the agent speaks a protocol that the model's provider does not take."""
+    if agent.protocol not in model.upstream.protocols:
+        takes = ", ".join(sorted(model.upstream.protocols))
+        raise InputError(
+            f"{agent.name} speaks {agent.protocol}, but {model.asked} takes {takes}",
+            hint="choose another model, or a gateway such as LiteLLM with --base-url",
+        )
 
 
 def require_no_leak(ready: Ready, prepared: PreparedTask, agent: str, told: Told = lambda _: None) -> None:
@@ -125,15 +149,15 @@ def refuse_leaks(prepared: PreparedTask, leaks: Sequence[Leak]) -> None:
         )
 
 
-def _require_prices(task: Task, models: object) -> None:
-    if task.limits.cost_usd is None:
-        return
-    for model in models:  # type: ignore[attr-defined]
-        if not model.has_price:
-            raise InputError(
-                f"task {task.name} limits the cost, but {model.asked} has no known price",
-                hint="set limits.tokens instead of limits.cost_usd",
-            )
+def budget_of(limits: Limits) -> Budget:
+    """What the gateway meters of a task's limits."""
+    return Budget(
+        steps=limits.steps,
+        tokens=limits.tokens,
+        input_tokens=limits.input_tokens,
+        output_tokens=limits.output_tokens,
+        cost_usd=limits.cost_usd,
+    )
 
 
 def control_patch(item: ItemPlan, prepared: PreparedTask) -> bytes:

@@ -21,6 +21,7 @@ from speedproof.journal import AttemptStore, RunStore
 from speedproof.report import text
 from speedproof.report.attempt_view import attempt_view
 from speedproof.report.charts import forest
+from speedproof.report.parameters import never_asked, seen, value
 from speedproof.report.verdict import Headline, cause, headline, short
 
 INLINE_ATTEMPTS = 60
@@ -144,6 +145,7 @@ def _environment() -> Environment:
     ):
         environment.filters[name] = getattr(text, name)
     environment.filters |= {"short": short, "cause": cause, "yes_no": text.yes_no, "link": text.link}
+    environment.filters |= {"seen": seen, "value": value, "never_asked": never_asked}
     style, script = (_asset(name) for name in ("style.css", "report.js"))
     environment.globals |= {
         "style": Markup(style),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from speedproof.analysis import Row, RunReport
+from speedproof.report.parameters import never_asked, seen, value
 from speedproof.report.text import count, fenced, interval, markdown, model, percent, seconds, times, usd
 from speedproof.report.verdict import headline, short
 
@@ -17,6 +18,7 @@ def to_markdown(report: RunReport) -> str:
         _attempts("Controls", [r for r in report.rows if r.control is not None]),
         _tasks(report),
         _failures(report),
+        _parameters(report),
         _costs(report),
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
@@ -131,6 +133,25 @@ def _failures(report: RunReport) -> str:
             place = e.file if e.line is None else f"{e.file}:{e.line}"
             parts.append(f"Seen in {markdown(short(g.example))}, {markdown(place)}:\n\n{fenced(e.excerpt[:400])}")
     return "\n\n".join(parts)
+
+
+def _parameters(report: RunReport) -> str:
+    if not report.parameters:
+        return ""
+    lines = [
+        [
+            markdown(p.agent),
+            markdown(model(p.model)),
+            markdown(p.name),
+            markdown(", ".join(value(c.value) for c in p.configured) or "–"),
+            markdown(seen(p.asked)),
+            markdown(seen(p.sent) + (" (pinned)" if p.pinned else "")),
+        ]
+        for p in report.parameters
+    ]
+    table = _table(["Agent", "Model", "Parameter", "Configured", "Asked", "Sent"], lines)
+    findings = [f"Finding: {markdown(text, 600)}." for p in report.parameters if (text := never_asked(p))]
+    return "\n\n".join(["## Parameters on the wire", table, *findings])
 
 
 def _costs(report: RunReport) -> str:

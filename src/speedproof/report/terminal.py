@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speedproof.analysis import Row, RunReport
+from speedproof.report.parameters import never_asked, seen, value
 from speedproof.report.text import interval, model, one_line, percent, plural, tokens, usd
 from speedproof.report.verdict import headline, short
 
@@ -26,6 +27,7 @@ def print_report(report: RunReport, console: Console) -> None:
         _attempts("Controls", [r for r in report.rows if r.control is not None], wide=wide),
         _tasks(report),
         _failures(report),
+        _parameters(report),
         _spent(report),
     ):
         if part is not None:
@@ -33,29 +35,31 @@ def print_report(report: RunReport, console: Console) -> None:
             console.print(part)
 
 
-def _table(title: str, *columns: str, right: frozenset[str] = frozenset()) -> Table:
+def new_table(title: str, *columns: str, right: frozenset[str] = frozenset()) -> Table:
+    """An empty table with these columns, those in `right` set flush right."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
 
 
-def _cell(text: str, style: str = "") -> Text:
+def cell(text: str, style: str = "") -> Text:
+    """Text for a table: on one line, inert, cut."""
     return Text(one_line(text, 160), style=style)
 
 
 def _rates(report: RunReport) -> RenderableType:
-    table = _table("Success, by rule", "Rule", "Attempts", "Rate", "95 %", "Not counted", right=frozenset({"Rate"}))
+    table = new_table("Success, by rule", "Rule", "Attempts", "Rate", "95 %", "Not counted", right=frozenset({"Rate"}))
     for rate in report.rates:
         known = len(rate.reached) + len(rate.missed)
         left = [f"{len(v)} {k}" for k, v in rate.left_out.items()]
         left += [f"{len(rate.unknown)} unknown"] if rate.unknown else []
         table.add_row(
-            _cell(rate.rule, "bold" if rate.rule == "proven" else ""),
-            _cell(f"{len(rate.reached)} of {known}"),
-            _cell("–" if rate.rate is None else percent(rate.rate)),
-            _cell("" if rate.rate is None else f"{percent(rate.low)} to {percent(rate.high)}"),
-            _cell(", ".join(left), "dim"),
+            cell(rate.rule, "bold" if rate.rule == "proven" else ""),
+            cell(f"{len(rate.reached)} of {known}"),
+            cell("–" if rate.rate is None else percent(rate.rate)),
+            cell("" if rate.rate is None else f"{percent(rate.low)} to {percent(rate.high)}"),
+            cell(", ".join(left), "dim"),
         )
     return table
 
@@ -63,13 +67,13 @@ def _rates(report: RunReport) -> RenderableType:
 def _funnel(report: RunReport) -> RenderableType:
     total = len(report.funnel.attempts)
     title = f"Funnel of {total} attempts" + (f", {len(report.funnel.controls)} controls apart" if total else "")
-    table = _table(title, "Rung", "Reached", "", "Beside", right=frozenset({"Reached"}))
+    table = new_table(title, "Rung", "Reached", "", "Beside", right=frozenset({"Reached"}))
     for rung in report.funnel.rungs:
         reached = len(rung.reached)
         notes = [f"{len(rung.unknown)} unknown"] if rung.unknown else []
         notes += [f"{len(rung.beside)} more without an earlier rung"] if rung.beside else []
         bar = "━" * round(_BAR * reached / total) if total else ""
-        table.add_row(_cell(rung.name), _cell(str(reached)), Text(bar, style="cyan"), _cell(", ".join(notes), "dim"))
+        table.add_row(cell(rung.name), cell(str(reached)), Text(bar, style="cyan"), cell(", ".join(notes), "dim"))
     return table
 
 
@@ -77,42 +81,42 @@ def _attempts(title: str, rows: list[Row], *, wide: bool) -> RenderableType | No
     if not rows:
         return None
     states = ["Run", "Patch", "Correct", "Integrity"] if wide else ["Run, patch, correctness"]
-    table = _table(title, "Attempt", "Task", "Agent", *(["Model"] if wide else []), "Verdict", "Speed", *states)
+    table = new_table(title, "Attempt", "Task", "Agent", *(["Model"] if wide else []), "Verdict", "Speed", *states)
     table.columns[0].no_wrap = True
     table.columns[1].min_width = min(24, max(len(row.task) for row in rows))
     table.columns[5 if wide else 4].no_wrap = True
     for row in rows:
         head = headline(row)
         agent = f"{row.agent} ({row.control})" if row.control else row.agent
-        cells = [_cell(short(row.name), "dim"), _cell(row.task), _cell(agent)]
-        cells += [_cell(model(row.model, "–"))] if wide else []
-        cells += [_cell(head.words, TONES[head.tone]), _speed(row)]
+        cells = [cell(short(row.name), "dim"), cell(row.task), cell(agent)]
+        cells += [cell(model(row.model, "–"))] if wide else []
+        cells += [cell(head.words, TONES[head.tone]), _speed(row)]
         fields = [row.run or row.state, row.patch, row.correctness]
         if wide:
-            cells += [_cell(f or "–") for f in (*fields, row.integrity)]
+            cells += [cell(f or "–") for f in (*fields, row.integrity)]
         else:
-            cells.append(_cell(", ".join(f for f in fields if f)))
+            cells.append(cell(", ".join(f for f in fields if f)))
         table.add_row(*cells)
     return table
 
 
 def _speed(row: Row) -> Text:
     if row.speedup is None:
-        return _cell("–" if row.speed is None else row.speed)
-    return _cell(interval(row.speedup))
+        return cell("–" if row.speed is None else row.speed)
+    return cell(interval(row.speedup))
 
 
 def _tasks(report: RunReport) -> RenderableType | None:
     if not any(t.expert for t in report.tasks):
         return None
-    table = _table("Tasks", "Task", "Expert against base", "No-op against base", "Proven")
+    table = new_table("Tasks", "Task", "Expert against base", "No-op against base", "Proven")
     for task in report.tasks:
         note = " (cannot prove anything)" if task.provable is False else ""
         table.add_row(
-            _cell(task.task),
-            _cell(interval(task.expert) + note),
-            _cell(interval(task.noop)),
-            _cell(str(len(task.proven))),
+            cell(task.task),
+            cell(interval(task.expert) + note),
+            cell(interval(task.noop)),
+            cell(str(len(task.proven))),
         )
     return table
 
@@ -132,6 +136,21 @@ def _failures(report: RunReport) -> RenderableType | None:
         ]
         lines.append(Text(f"    next: {group.next}"))
     return Group(*lines)
+
+
+def _parameters(report: RunReport) -> RenderableType | None:
+    if not report.parameters:
+        return None
+    table = new_table("Parameters on the wire", "Agent", "Model", "Parameter", "Configured", "Asked", "Sent")
+    for line in report.parameters:
+        wanted = ", ".join(value(c.value) for c in line.configured) or "–"
+        sent = seen(line.sent) + (" (pinned)" if line.pinned else "")
+        asked = cell(seen(line.asked), "yellow" if line.never_asked else "")
+        table.add_row(cell(line.agent), cell(model(line.model)), cell(line.name), cell(wanted), asked, cell(sent))
+    findings = [
+        Text(one_line(f"finding: {text}", 400), style="yellow") for p in report.parameters if (text := never_asked(p))
+    ]
+    return Group(table, *findings)
 
 
 def _spent(report: RunReport) -> RenderableType:

@@ -1,0 +1,96 @@
+"""speedproof agents"""
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from speedproof.agents.registry import agent_name
+from speedproof.cli.options import AgentPaths, BaseUrl, Configured, EnvFile, Json, Pins, SandboxKind, agent_paths_of
+from speedproof.execution.agents import CheckedAgent, check_agent, install_agent, list_agents
+from speedproof.execution.preflight import choose_sandbox
+from speedproof.execution.wire import Wire, parameters_of, pins_of
+from speedproof.gateway import resolve_model
+from speedproof.gateway.environment import environment
+
+app = typer.Typer(help="The coding agents: which are there, installing them, whether they work.", no_args_is_help=True)
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Agents, such as codex, mini@2.4.6.")]
+
+
+@app.command("list")
+def list_(agent_path: AgentPaths = [], as_json: Json = False) -> None:  # noqa: B006 - typer copies it
+    """The agents that can be installed, and which are."""
+    found = list_agents(agent_paths_of(agent_path))
+    if as_json:
+        typer.echo(json.dumps([f.model_dump() for f in found], indent=1))
+        return
+    table = Table("agent", "speaks", "pinned", "needs", "installed", "executable", box=None, header_style="dim")
+    for one in found:
+        there = one.version or "–" if one.installed else one.said or "no"
+        where = f"{one.executable} (SHA-256 {one.sha256[:12]}…)" if one.sha256 else "–"
+        table.add_row(one.name, one.protocol, one.pinned, one.needs or "–", there, where)
+    _console().print(table, markup=False)
+
+
+@app.command()
+def install(names: Names) -> None:
+    """Install agents, each into an environment of its own; NAME@VERSION installs another release than the pinned."""
+    progress = Console(stderr=True, highlight=False)
+    for name in names:
+        done = install_agent(name, lambda what: progress.print(what, style="dim", markup=False))
+        _console().print(f"{done.what}: {done.said}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(
+    names: Names,
+    model: Annotated[
+        str | None, typer.Option("--model", help="PROVIDER/MODEL, or scripted:FILE.yaml; default: a scripted model.")
+    ] = None,
+    pin: Pins = [],  # noqa: B006
+    configure: Configured = [],  # noqa: B006
+    sandbox: SandboxKind = "bubblewrap",
+    base_url: BaseUrl = None,
+    env_file: EnvFile = None,
+    agent_path: AgentPaths = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Send one tool round trip through each agent, in the sandbox, and say what works. Exit code 1 when something does
+    not. A real model costs what two or three short calls cost."""
+    progress = Console(stderr=True, highlight=False)
+
+    def told(what: str) -> None:
+        if not as_json:
+            progress.print(what, style="dim", markup=False)
+
+    wire = Wire(configured=parameters_of(configure, "--set"), pins=pins_of(pin))
+    paths = agent_paths_of(agent_path)
+    chosen = None if model is None else resolve_model(model, base_url, environment(env_file, os.environ, told))
+    box = choose_sandbox(sandbox)
+    checked = [check_agent(name, paths.get(agent_name(name)), chosen, box, wire, told) for name in names]
+    if as_json:
+        typer.echo(json.dumps([c.model_dump() | {"ok": c.ok} for c in checked], indent=1))
+    else:
+        for one in checked:
+            _print_check(one)
+    if not all(c.ok for c in checked):
+        raise typer.Exit(1)
+
+
+def _print_check(checked: CheckedAgent) -> None:
+    console = _console()
+    works = "works" if checked.ok else "does not work"
+    console.print(f"{checked.agent} {works} with {checked.model} ({checked.seconds:.1f} s)", markup=False)
+    table = Table(box=None, show_header=False)
+    for finding in checked.findings:
+        mark = "[green]ok[/]" if finding.ok else "[red]bad[/]"
+        table.add_row(mark, finding.what, finding.said.replace("[", r"\["), finding.hint.replace("[", r"\["))
+    console.print(table)
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)

@@ -1,0 +1,132 @@
+"""A trial: an agent launched once in its sandbox on an empty workspace, through the gateway, outside any run."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from speedproof.agents.protocol import Agent, Installation, LaunchContext, Left
+from speedproof.execution.launched import Launched
+from speedproof.execution.wire import Wire
+from speedproof.gateway import Budget, Gateway, ModelChoice
+from speedproof.journal import AttemptStore, CallIntent, CallOutcome, StopCause
+from speedproof.journal.attempt import AgentOutcome
+from speedproof.sandbox import Box, Finished, Mount, Sandbox
+from speedproof.sandbox.box import HOME, MODEL_PORT, WORKSPACE
+from speedproof.tasks.models import Limits
+from speedproof.workspace.git import git
+from speedproof.workspace.reading import read_untrusted
+from speedproof.workspace.tree import give_to
+
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+_READ = 10_000
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a trial showed."""
+
+    calls: tuple[tuple[CallIntent, CallOutcome | None], ...]
+    """Its requests with what came back."""
+    outcome: AgentOutcome | None
+    """What the agent says of itself."""
+    finished: Finished
+    """How its process ended."""
+    stopped: StopCause | None
+    """The limit that ended it; null when it ended by itself."""
+    stderr: tuple[str, ...]
+    """Its last lines of standard error."""
+    made: str | None
+    """Text of the file it was to make; null when it is not there."""
+    left_running: int
+    """Processes of it that still ran after its end, and were ended then."""
+
+
+async def hold_trial(
+    agent: Agent,
+    installation: Installation,
+    model: ModelChoice,
+    sandbox: Sandbox,
+    wire: Wire,
+    limits: Limits,
+    *,
+    prompt: str,
+    makes: str,
+    folder: Path,
+) -> Trial:
+    """Launch the agent on an empty repository in `folder` and watch it to its end; `makes` is the file it is to make.
+
+    Raises SandboxError, AgentError, RecordError or OSError when it cannot even be launched.
+    """
+    tree, home, record = folder / "tree", folder / "home", folder / "record"
+    for place in (home, record):
+        place.mkdir()
+    git("init", "--quiet", str(tree))
+    mounts = (Mount(tree, WORKSPACE, True), Mount(home, HOME, True), *installation.mounts)
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(Gateway())
+        budget = Budget(steps=limits.steps)
+        session = gateway.open(record / "calls.jsonl", model, budget, wire.rules(model))
+        port = await gateway.listen(session) if sandbox.kind == "none" else MODEL_PORT
+        launch = agent.launch(
+            LaunchContext(
+                prompt=prompt,
+                workspace=sandbox.as_seen(WORKSPACE, mounts),
+                home=sandbox.as_seen(HOME, mounts),
+                model=model.model,
+                base_url=f"http://127.0.0.1:{port}",
+                token=session.token,
+                parameters=wire.configured,
+            )
+        )
+        session.watch(launch.configured)
+        for name, text in launch.files.items():
+            target = home / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        for place in (tree, home):
+            give_to(place, sandbox.uid)
+        stdin = folder / "stdin"
+        stdin.write_bytes(launch.stdin)
+        box = Box(
+            argv=launch.argv,
+            env={"HOME": HOME, "LANG": "C.UTF-8", "TMPDIR": "/tmp", "PATH": _PATH, **launch.env},
+            mounts=mounts,
+            interpreters=installation.interpreters,
+        )
+        launched = Launched(sandbox, gateway, session, limits, asyncio.Event())
+        finished, stopped = await launched.run(box, stdin, record)
+        left_running = end_all_with(session.token)
+    store = AttemptStore(record)
+    made = read_untrusted(tree / makes, _READ)
+    left = Left(home=home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
+    return Trial(
+        calls=_paired(store),
+        outcome=agent.outcome(left),
+        finished=finished,
+        stopped=stopped,
+        stderr=tuple(line for line in left.stderr if line.strip())[-3:],
+        made=None if made is None else made.decode(errors="replace"),
+        left_running=left_running,
+    )
+
+
+def _paired(store: AttemptStore) -> tuple[tuple[CallIntent, CallOutcome | None], ...]:
+    lines = [line for _, line in store.calls()[0]]
+    outcomes = {line.call: line for line in lines if isinstance(line, CallOutcome)}
+    return tuple((line, outcomes.get(line.call)) for line in lines if isinstance(line, CallIntent))
+
+
+def end_all_with(token: str) -> int:
+    """End every process that has this key of an attempt in its environment; how many there were."""
+    ended = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if token.encode() in (process / "environ").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+                ended += 1
+        except OSError:
+            continue  # it ended, or is another user's
+    return ended
