@@ -10,9 +10,12 @@ from typing import Any
 
 from speedproof.agents.protocol import Agent, Launch, LaunchContext, Left
 from speedproof.gateway import Budget, Gateway, resolve_model
+from speedproof.journal.bodies import read_bodies
 from speedproof.sandbox import Box, HostSandbox, Mount, Sandbox
 from speedproof.sandbox.box import HOME, MODEL_PORT, WORKSPACE
 from speedproof.workspace.cache import silent
+from speedproof.workspace.git import git
+from speedproof.workspace.tree import give_to
 
 
 @dataclass(frozen=True)
@@ -24,18 +27,20 @@ class Driven:
     workspace: Path
     intents: list[dict[str, Any]]
     outcomes: list[dict[str, Any]]
+    asked: list[Any]
+    """The bodies of its requests, as forwarded."""
 
 
 def drive(
     agent: Agent, script: str, tmp_path: Path, prompt: str = "Make it fast.", sandbox: Sandbox | None = None
 ) -> Driven:
-    """Run `agent` on an empty workspace with a model that follows `script` (YAML)."""
+    """Run `agent` on an empty repository with a model that follows `script` (YAML)."""
     sandbox = sandbox or HostSandbox()
     (tmp_path / "script.yaml").write_text(script)
     workspace, home = tmp_path / "tree", tmp_path / "home"
-    workspace.mkdir()
+    git("init", "--quiet", str(workspace))
     home.mkdir()
-    calls = tmp_path / "calls.jsonl"
+    calls, bodies = tmp_path / "calls.jsonl", tmp_path / "bodies.zst"
     installation = agent.locate(silent)
     places = (Mount(workspace, WORKSPACE, writable=True), Mount(home, HOME, writable=True))
 
@@ -43,7 +48,7 @@ def drive(
         ours, theirs = socket.socketpair()
         async with Gateway() as gateway:
             model = resolve_model(f"scripted:{tmp_path / 'script.yaml'}", None, {})
-            session = gateway.open(calls, model, Budget(), {})
+            session = gateway.open(calls, model, Budget(), bodies=bodies)
             isolated = sandbox.kind != "none"
             port = MODEL_PORT if isolated else await gateway.listen(session)
             context = LaunchContext(
@@ -56,8 +61,8 @@ def drive(
             )
             launch = agent.launch(context)
             write_files(home, launch)
-            for path in (workspace, home, *home.rglob("*")):
-                os.chown(path, sandbox.uid, sandbox.uid if sandbox.uid != os.geteuid() else os.getegid())
+            for folder in (workspace, home):
+                give_to(folder, sandbox.uid)
             common = {"PATH": "/usr/bin:/bin", "HOME": context.home, "LANG": "C.UTF-8"}
             box = Box(
                 launch.argv,
@@ -104,6 +109,7 @@ def drive(
         workspace,
         [line for line in lines if line["kind"] == "intent"],
         [line for line in lines if line["kind"] == "outcome"],
+        [json.loads(body) for i in lines if (body := read_bodies(bodies).get(i.get("sent_sha256") or ""))],
     )
 
 

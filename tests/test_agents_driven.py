@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from agent_runner import Driven, drive
+from speedproof.agents.aider import edit_block
 from speedproof.agents.protocol import Agent
-from speedproof.agents.registry import get_agent
+from speedproof.agents.registry import INSTALLED, get_agent
+from speedproof.execution.agents import find_agent
 from speedproof.sandbox import Bubblewrap
 from speedproof.workspace.cache import silent
 
@@ -38,15 +41,40 @@ turns:
 NASTY_PROMPT = "Make «it» 🚀 fast: {{ not_a_template }} \x85\u2028\x7f 'q' \"q\" %s $HOME\n" + "long line " * 12_000
 
 
+IN_CI = ("codex", "claude", "mini")
+"""Small and quick to install; the others are driven where they are installed, or SPEEDPROOF_TEST_AGENTS names them."""
+TRAPS = ("rich", "packaging", "json", "openai", "idna")
+"""Modules that agents import while they work."""
+NO_CLAIM = ("codex", "claude", "aider")
+"""Agents that never say that they succeeded."""
+IN_WORDS = {
+    SUCCESS: edit_block("made.txt", "", "quick\n"),
+    QUOTA: edit_block("made.txt", "", "half\n") + "\n" + edit_block("made.txt", "not there\n", "half\n"),
+}
+"""What the first turn of a script says to an agent that takes no tool calls."""
+
+
 def _agent(name: str) -> Agent:
     if name == "trae" and not os.environ.get("SPEEDPROOF_TRAE"):
         pytest.skip("TRAE is not on a package index: set SPEEDPROOF_TRAE to a built checkout of it")
+    named = os.environ.get("SPEEDPROOF_TEST_AGENTS", "").split(",")
+    if name not in (*IN_CI, *named, "trae") and not find_agent(name).installed:
+        pytest.skip(f"{name} is not installed: speedproof agents install {name}, or SPEEDPROOF_TEST_AGENTS={name}")
     return get_agent(name)
 
 
-@pytest.fixture(params=["codex", "mini", "trae"])
+@pytest.fixture(params=list(INSTALLED))
 def agent(request: pytest.FixtureRequest) -> Agent:
     return _agent(request.param)
+
+
+def _for(agent: Agent, script: str) -> str:
+    """The script as it is played for this agent."""
+    if agent.name != "aider" or script not in IN_WORDS:
+        return script
+    document = YAML(typ="safe").load(script)
+    document["turns"][0] = {"say": IN_WORDS[script]}
+    return json.dumps(document)
 
 
 def _tree(driven: Driven) -> list[str]:
@@ -54,26 +82,27 @@ def _tree(driven: Driven) -> list[str]:
 
 
 def test_an_agent_that_finishes_says_so_and_its_usage_agrees_with_the_wire(agent: Agent, tmp_path: Path) -> None:
-    driven = drive(agent, SUCCESS, tmp_path)
+    driven = drive(agent, _for(agent, SUCCESS), tmp_path)
     outcome = agent.outcome(driven.left)
     assert _tree(driven) == ["made.txt"]
     assert outcome is not None
     assert outcome.finished is True
-    assert outcome.claims_success is (None if agent.name == "codex" else True)
+    assert outcome.claims_success is (None if agent.name in NO_CLAIM else True)
     assert outcome.error is None
     assert outcome.message
     wire = [o["usage"] for o in driven.outcomes]
-    assert len(wire) >= 2
+    assert len(wire) >= (1 if agent.name == "aider" else 2)
     assert outcome.usage is not None
     assert outcome.usage.output == sum(u["output"] for u in wire)
-    assert outcome.usage.uncached_input == sum(u["uncached_input"] for u in wire)
+    if agent.name != "aider":  # of its input it does not say which part came from the cache
+        assert outcome.usage.uncached_input == sum(u["uncached_input"] for u in wire)
     assert {i["protocol"] for i in driven.intents} == {agent.protocol}
     trajectory = agent.trajectory(driven.left)
     assert trajectory is not None and trajectory.stat().st_size > 1000
 
 
 def test_a_quota_that_is_gone_for_good_is_told_with_its_line(agent: Agent, tmp_path: Path) -> None:
-    driven = drive(agent, QUOTA, tmp_path)
+    driven = drive(agent, _for(agent, QUOTA), tmp_path)
     outcome = agent.outcome(driven.left)
     assert _tree(driven) == ["made.txt"], "what was done before the fault stays"
     assert outcome is not None
@@ -96,22 +125,21 @@ def test_a_refused_key_is_told_as_such(agent: Agent, tmp_path: Path) -> None:
 
 
 def test_a_prompt_of_a_hundred_kilobytes_arrives_whole_with_every_character(agent: Agent, tmp_path: Path) -> None:
-    driven = drive(agent, SUCCESS, tmp_path, NASTY_PROMPT)
+    driven = drive(agent, _for(agent, SUCCESS), tmp_path, NASTY_PROMPT)
     outcome = agent.outcome(driven.left)
     assert outcome is not None and outcome.finished is True
     assert driven.intents[0]["request_bytes"] > len(NASTY_PROMPT)
-    trajectory = agent.trajectory(driven.left)
-    assert trajectory is not None
-    whole = trajectory.read_text(encoding="utf-8")
-    records = [json.loads(line) for line in whole.split("\n") if line] if agent.name == "codex" else [json.loads(whole)]
-    assert any(NASTY_PROMPT.strip() in text for text in _strings(records))
+    assert any(NASTY_PROMPT.strip() in text for text in _strings(driven.asked))
 
 
 def test_the_agents_own_modules_are_not_taken_from_the_workspace(agent: Agent, tmp_path: Path) -> None:
     trap = "raise SystemExit('imported from the workspace')\n"
     (tmp_path / "trap.py").write_text(trap)
-    copies = "; ".join(f"cp {tmp_path}/trap.py {name}.py" for name in ("rich", "packaging", "json", "openai", "idna"))
+    copies = "; ".join(f"cp {tmp_path}/trap.py {name}.py" for name in TRAPS)
     script = SUCCESS.replace("echo quick > made.txt", copies)
+    if agent.name == "aider":
+        blocks = [edit_block(f"{name}.py", "", trap) for name in TRAPS]
+        script = json.dumps({"format": "speedproof/script/1", "turns": [{"say": "\n".join(blocks)}]})
     driven = drive(agent, script, tmp_path)
     outcome = agent.outcome(driven.left)
     assert outcome is not None and outcome.finished is True
@@ -120,7 +148,7 @@ def test_the_agents_own_modules_are_not_taken_from_the_workspace(agent: Agent, t
 @pytest.mark.sandbox
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_an_agent_works_the_same_in_the_sandbox(agent: Agent, tmp_path: Path) -> None:
-    driven = drive(agent, SUCCESS, tmp_path, sandbox=Bubblewrap())
+    driven = drive(agent, _for(agent, SUCCESS), tmp_path, sandbox=Bubblewrap())
     outcome = agent.outcome(driven.left)
     assert outcome is not None, driven.left.stderr
     assert outcome.finished is True
@@ -128,10 +156,10 @@ def test_an_agent_works_the_same_in_the_sandbox(agent: Agent, tmp_path: Path) ->
     assert agent.trajectory(driven.left) is not None
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
-def test_the_version_is_the_programs_own(name: str) -> None:
-    found = _agent(name).locate(silent)
-    expected = {"codex": "0.163.0", "mini": "2.4.6", "trae": "0.1.0"}[name]
+def test_the_version_is_the_programs_own(agent: Agent) -> None:
+    found = agent.locate(silent)
+    others = {"trae": "0.1.0", "claude": "2.1.330"}  # a checkout's revision, and a package's that brings the program
+    expected = others.get(agent.name, INSTALLED[agent.name].version)
     assert found.version is not None and found.version.startswith(expected)
     assert found.executable.is_file()
     assert all(m.source.is_dir() and not m.writable for m in found.mounts)

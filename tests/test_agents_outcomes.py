@@ -15,7 +15,15 @@ from speedproof.agents.registry import get_agent
 from speedproof.journal import Usage
 
 CODEX_SESSION = ".codex/sessions/2026/01/02/rollout-2026-01-02T03-04-05-01a2-7bf4.jsonl"
-TRAJECTORY = {"mini": "mini/trajectory.json", "trae": "trae/trajectory.json", "codex": CODEX_SESSION}
+TRAJECTORY = {
+    "codex": CODEX_SESSION,
+    "claude": ".claude/projects/-workspace/5e55-10f1.jsonl",
+    "mini": "mini/trajectory.json",
+    "trae": "trae/trajectory.json",
+    "aider": "aider/conversation.txt",
+    "openhands": ".openhands/conversations/f76c06ff/base_state.json",
+}
+
 
 CODEX_START = [
     '{"type":"thread.started","thread_id":"01a2-7bf4"}',
@@ -198,14 +206,252 @@ def test_trae_usage_of_zero_is_unknown(tmp_path: Path) -> None:
     assert outcome is not None and outcome.usage is None
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+AIDER_SENT = '{"event": "message_send_starting", "properties": {}, "user_id": "cd19", "time": 1795374264}'
+AIDER_ANSWERED = (
+    '{"event": "message_send", "properties": {"main_model": "openai/REDACTED", "edit_format": "diff", '
+    '"prompt_tokens": 2593, "completion_tokens": 18, "total_tokens": 2611, "cost": 0, "total_cost": 0.0}, "time": 1}'
+)
+AIDER_EXIT = '{"event": "exit", "properties": {"reason": "Completed --message-file"}, "user_id": "cd19", "time": 1}'
+AIDER_QUOTA = [
+    "Aider v0.86.2",
+    "litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota.",
+    "The API provider has rate limited you. Try again later or check your quotas.",
+    "",
+]
+
+
+def aider(home: Path, *events: str, stdout: list[str] | None = None) -> Left:
+    put(home, "aider/events.jsonl", "\n".join(['{"event": "launched", "properties": {}}', *events, ""]))
+    said = "TO LLM 2026-01-02T03:04:05\n-------\nUSER go\nLLM RESPONSE 2026-01-02T03:04:06\nASSISTANT I do.\n"
+    said += "ASSISTANT Done.\n"
+    put(home, TRAJECTORY["aider"], said)
+    return Left(home, stdout or [], [])
+
+
+def test_aider_whose_last_message_was_answered_has_finished_and_claims_nothing(tmp_path: Path) -> None:
+    left = aider(tmp_path, AIDER_SENT, AIDER_ANSWERED, AIDER_SENT, AIDER_ANSWERED, AIDER_EXIT)
+    outcome = get_agent("aider").outcome(left)
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error, outcome.steps) == (True, None, None, 2)
+    assert outcome.message == "I do.\nDone."
+    assert outcome.usage == Usage(output=36), "of the input it does not say what came from the cache"
+
+
+def test_aider_whose_last_message_had_no_answer_has_failed_and_names_the_line(tmp_path: Path) -> None:
+    left = aider(tmp_path, AIDER_SENT, AIDER_ANSWERED, AIDER_SENT, AIDER_EXIT, stdout=AIDER_QUOTA)
+    outcome = get_agent("aider").outcome(left)
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.steps) == (False, False, 1)
+    assert (outcome.error, outcome.error_file, outcome.error_line) == (AIDER_QUOTA[1], "stdout.log", 2)
+    assert outcome.usage == Usage(output=18)
+
+
+def test_aider_that_gave_up_on_edits_that_do_not_apply_has_not_finished(tmp_path: Path) -> None:
+    words = "Only 3 reflections allowed, stopping."
+    events = [AIDER_SENT, AIDER_ANSWERED] * 4
+    outcome = get_agent("aider").outcome(aider(tmp_path, *events, AIDER_EXIT, stdout=["Tokens: 1k sent", words, ""]))
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error, outcome.error_line) == (False, False, words, 2)
+
+
+def test_aider_that_was_ended_has_not_finished_and_claims_nothing(tmp_path: Path) -> None:
+    outcome = get_agent("aider").outcome(aider(tmp_path, AIDER_SENT, stdout=["Aider v0.86.2"]))
+    assert outcome is not None and (outcome.finished, outcome.claims_success, outcome.error) == (False, None, None)
+
+
+OPENHANDS_QUOTA = "litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota."
+OPENHANDS_EVENTS = [
+    "Agent is working",
+    '{"source": "user", "llm_message": {"content": [{"type": "text", "text": "Fast!"}]}, "kind": "MessageEvent"}',
+    '{"source": "agent", "thought": [{"type": "text", "text": "I make a file."}], "kind": "ActionEvent"}',
+    '{"source": "environment", "observation": {"is_error": false}, "kind": "ObservationEvent"}',
+]
+
+
+def openhands(home: Path, status: str, *more: str) -> Left:
+    tokens = {"prompt_tokens": 1000, "completion_tokens": 50, "cache_read_tokens": 400, "cache_write_tokens": 0}
+    unknown = dict.fromkeys(tokens, 0)
+    metrics = {
+        "agent": {"accumulated_cost": 0.25, "accumulated_token_usage": tokens},
+        "condenser": {"accumulated_cost": 0.0, "accumulated_token_usage": unknown},
+    }
+    state = {"id": "f76c06ff", "execution_status": status, "stats": {"usage_to_metrics": metrics}}
+    put(home, TRAJECTORY["openhands"], json.dumps(state))
+    return Left(home, [*OPENHANDS_EVENTS, *more, "Conversation ID: f76c06ff", ""], [])
+
+
+def test_openhands_that_called_its_finish_says_it_succeeded(tmp_path: Path) -> None:
+    end = (
+        '{"source": "agent", "thought": [{"type": "text", "text": "All done."}], "action": {"message": "All done.", '
+        '"kind": "FinishAction"}, "tool_name": "finish", "kind": "ActionEvent"}'
+    )
+    outcome = get_agent("openhands").outcome(openhands(tmp_path, "finished", end))
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error, outcome.steps) == (True, True, None, 2)
+    assert outcome.message == "All done."
+    assert outcome.usage == HALF and outcome.cost_usd == 0.25
+
+
+def test_openhands_whose_provider_failed_names_the_event(tmp_path: Path) -> None:
+    event = {"source": "environment", "code": "LLMRateLimitError", "detail": OPENHANDS_QUOTA}
+    failed = json.dumps(event | {"kind": "ConversationErrorEvent"})
+    outcome = get_agent("openhands").outcome(openhands(tmp_path, "error", failed))
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error) == (False, False, OPENHANDS_QUOTA)
+    assert (outcome.error_file, outcome.error_line) == ("stdout.log", 5)
+    assert outcome.message == "I make a file."
+
+
+@pytest.mark.parametrize(("status", "claims"), [("running", None), ("stuck", False), ("paused", None)])
+def test_openhands_that_did_not_end_by_itself_has_not_finished(
+    status: str, claims: bool | None, tmp_path: Path
+) -> None:
+    outcome = get_agent("openhands").outcome(openhands(tmp_path, status))
+    assert outcome is not None and (outcome.finished, outcome.claims_success) == (False, claims)
+
+
+def test_openhands_reads_the_conversation_it_names_at_its_end(tmp_path: Path) -> None:
+    left = openhands(tmp_path, "finished")
+    put(tmp_path, TRAJECTORY["openhands"].replace("f76c06ff", "00000000"), '{"execution_status": "error"}')
+    outcome = get_agent("openhands").outcome(left)
+    assert outcome is not None and outcome.finished is True
+
+
+CLAUDE_INIT = '{"type":"system","subtype":"init","session_id":"5e55-10f1","model":"claude-x","tools":["Bash"]}'
+CLAUDE_RETRY = (
+    '{"type":"system","subtype":"api_retry","attempt":1,"max_retries":2,"retry_delay_ms":578,"error_status":429,'
+    '"error":"rate_limit","session_id":"5e55-10f1"}'
+)
+CLAUDE_SAYS = (
+    '{"type":"assistant","message":{"id":"msg_1","model":"claude-x","content":[{"type":"text","text":"I look."},'
+    '{"type":"tool_use","id":"toolu_1","name":"Bash","input":{}}],"usage":{"output_tokens":1}}}'
+)
+CLAUDE_COUNTS = {
+    "input_tokens": 600,
+    "cache_read_input_tokens": 400,
+    "cache_creation_input_tokens": 7,
+    "output_tokens": 50,
+}
+
+
+def claude_result(**changes: Any) -> str:
+    used = {
+        "inputTokens": 600,
+        "outputTokens": 50,
+        "cacheReadInputTokens": 400,
+        "cacheCreationInputTokens": 7,
+        "thinkingTokens": 5,
+        "costUSD": 0.25,
+        "costBasis": "list",
+    }
+    result: dict[str, Any] = {
+        "type": "result",
+        "subtype": "success",
+        "is_error": False,
+        "api_error_status": None,
+        "num_turns": 2,
+        "result": "All done.",
+        "total_cost_usd": 0.25,
+        "usage": {"input_tokens": 600, "output_tokens": 50},
+        "modelUsage": {"claude-x": used},
+    }
+    return json.dumps(result | changes)
+
+
+def claude_failure(status: int, words: str, **changes: Any) -> str:
+    return claude_result(is_error=True, api_error_status=status, result=words, **changes)
+
+
+def claude(home: Path, *lines: str) -> Left:
+    blocks = [{"type": "text", "text": "I look."}, {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {}}]
+    answer = {"id": "msg_1", "model": "claude-x", "usage": CLAUDE_COUNTS}
+    own = {"id": "own", "model": "<synthetic>", "content": [], "usage": {"input_tokens": 0, "output_tokens": 0}}
+    session = [{"type": "assistant", "message": answer | {"content": [block]}} for block in blocks]
+    session.append({"type": "assistant", "message": own})
+    put(home, TRAJECTORY["claude"], "\n".join([json.dumps(line) for line in session] + ['{"torn']))
+    return Left(home, [CLAUDE_INIT, *lines, ""], ["[claude-code:unrecognized_model] {}"])
+
+
+def test_claude_whose_result_is_no_error_has_finished_and_its_usage_is_that_of_all_models(tmp_path: Path) -> None:
+    side = {"inputTokens": 1, "outputTokens": 2, "cacheReadInputTokens": 0, "cacheCreationInputTokens": 0}
+    models = json.loads(claude_result())["modelUsage"] | {"claude-small": side}
+    outcome = get_agent("claude").outcome(claude(tmp_path, CLAUDE_SAYS, claude_result(modelUsage=models)))
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error, outcome.steps) == (True, None, None, 2)
+    assert outcome.message == "All done."
+    assert outcome.usage == Usage(uncached_input=601, cache_read=400, cache_write=7, output=52, reasoning=5)
+    assert outcome.cost_usd == 0.25
+
+
+def test_claude_whose_provider_failed_is_told_by_its_error_not_by_its_subtype(tmp_path: Path) -> None:
+    words = "API Error: Request rejected (429) · You exceeded your current quota."
+    left = claude(tmp_path, CLAUDE_SAYS, CLAUDE_RETRY, claude_failure(429, words))
+    outcome = get_agent("claude").outcome(left)
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.error) == (False, False, words)
+    assert (outcome.error_file, outcome.error_line) == ("stdout.log", 4)
+    assert outcome.message == "I look."
+    assert outcome.usage is not None and outcome.usage.output == 50
+
+
+def test_claude_that_never_reached_its_provider_has_no_usage_and_no_cost(tmp_path: Path) -> None:
+    refused = claude_failure(401, "Failed to authenticate. API Error: 401", modelUsage={}, total_cost_usd=0)
+    outcome = get_agent("claude").outcome(claude(tmp_path, refused))
+    assert outcome is not None
+    assert (outcome.finished, outcome.usage, outcome.cost_usd) == (False, None, None)
+
+
+def test_claude_that_used_up_its_turns_says_so(tmp_path: Path) -> None:
+    limit = claude_result(subtype="error_max_turns", result=None)
+    outcome = get_agent("claude").outcome(claude(tmp_path, CLAUDE_SAYS, limit))
+    assert outcome is not None and (outcome.finished, outcome.error) == (False, "error_max_turns")
+
+
+def test_claude_that_was_ended_has_not_finished_and_its_usage_is_in_its_session(tmp_path: Path) -> None:
+    outcome = get_agent("claude").outcome(claude(tmp_path, CLAUDE_SAYS, CLAUDE_RETRY))
+    assert outcome is not None
+    assert (outcome.finished, outcome.claims_success, outcome.cost_usd) == (False, None, None)
+    assert (outcome.error, outcome.error_line) == ("API Error: 429 rate_limit", 3)
+    assert outcome.usage == Usage(uncached_input=600, cache_read=400, cache_write=7, output=50)
+
+
+def test_claude_that_tried_again_and_went_on_has_no_error(tmp_path: Path) -> None:
+    left = claude(tmp_path, CLAUDE_RETRY, CLAUDE_SAYS)
+    ended = get_agent("claude").outcome(left)
+    assert ended is not None and ended.error is None and ended.finished is False
+    left = claude(tmp_path, CLAUDE_RETRY, CLAUDE_SAYS, claude_result())
+    outcome = get_agent("claude").outcome(left)
+    assert outcome is not None and outcome.error is None and outcome.finished is True
+
+
+def test_claude_guesses_the_price_of_a_model_that_it_does_not_know(tmp_path: Path) -> None:
+    used = json.loads(claude_result())["modelUsage"]["claude-x"] | {"costBasis": "unknown"}
+    outcome = get_agent("claude").outcome(claude(tmp_path, claude_result(modelUsage={"script": used})))
+    assert outcome is not None and outcome.cost_usd is None and outcome.usage is not None
+
+
+@pytest.mark.parametrize("cost", ["10" * 200, "-1", "NaN", "1e999", "true", '"1"', "null"])
+def test_claude_whose_cost_is_none_that_can_be_has_none(cost: str, tmp_path: Path) -> None:
+    line = claude_result().replace('"total_cost_usd": 0.25', f'"total_cost_usd": {cost}')
+    outcome = get_agent("claude").outcome(claude(tmp_path, line))
+    assert outcome is not None and outcome.finished is True and outcome.cost_usd is None
+
+
+def test_claude_reads_the_session_it_names_not_another(tmp_path: Path) -> None:
+    left = claude(tmp_path)
+    put(tmp_path, ".claude/projects/-workspace/0000.jsonl", "{}")
+    found = get_agent("claude").trajectory(left)
+    assert found is not None and found.name == "5e55-10f1.jsonl"
+
+
+@pytest.mark.parametrize("name", list(TRAJECTORY))
 def test_an_agent_that_left_nothing_has_no_outcome(name: str, tmp_path: Path) -> None:
     left = Left(tmp_path, [], ["Killed"])
     assert get_agent(name).outcome(left) is None
     assert get_agent(name).trajectory(left) is None
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+@pytest.mark.parametrize("name", list(TRAJECTORY))
 def test_a_trajectory_behind_a_link_is_not_read(name: str, tmp_path: Path) -> None:
     secret = put(tmp_path, "outside/secret.json", mini_file("Submitted", {"submission": ""}))
     home = tmp_path / "home"
@@ -222,7 +468,7 @@ def test_a_trajectory_behind_a_link_is_not_read(name: str, tmp_path: Path) -> No
     assert agent.trajectory(left) is None and agent.outcome(left) is None
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+@pytest.mark.parametrize("name", list(TRAJECTORY))
 def test_a_pipe_or_a_folder_in_place_of_the_trajectory_is_not_read(name: str, tmp_path: Path) -> None:
     for number, make in enumerate((os.mkfifo, os.mkdir)):
         home = tmp_path / str(number)
@@ -232,7 +478,7 @@ def test_a_pipe_or_a_folder_in_place_of_the_trajectory_is_not_read(name: str, tm
         assert get_agent(name).trajectory(left) is None and get_agent(name).outcome(left) is None
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+@pytest.mark.parametrize("name", list(TRAJECTORY))
 def test_a_trajectory_of_many_gigabytes_is_neither_read_nor_kept(name: str, tmp_path: Path) -> None:
     with put(tmp_path, TRAJECTORY[name], "{").open("r+b") as file:
         file.truncate(20_000_000_000)  # sparse
@@ -281,10 +527,41 @@ KEYS = st.sampled_from(
         "thread_token_usage",
         "total_token_usage",
         "cached_input_tokens",
+        "event",
+        "properties",
+        "completion_tokens",
+        "kind",
+        "thought",
+        "execution_status",
+        "stats",
+        "usage_to_metrics",
+        "accumulated_token_usage",
+        "accumulated_cost",
+        "subtype",
+        "is_error",
+        "result",
+        "modelUsage",
+        "inputTokens",
+        "total_cost_usd",
+        "error_status",
     ]
 )
 WORDS = st.sampled_from(
-    ["assistant", "exit", "Submitted", "turn.completed", "turn.failed", "error", "item.completed", "agent_message"]
+    [
+        "assistant",
+        "exit",
+        "Submitted",
+        "turn.completed",
+        "turn.failed",
+        "error",
+        "item.completed",
+        "agent_message",
+        "result",
+        "success",
+        "system",
+        "init",
+        "api_retry",
+    ]
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS | st.just("\ud800")
 VALUES = st.recursive(
@@ -295,7 +572,7 @@ VALUES = st.recursive(
 def _read_all(trajectory: bytes, lines: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for name in TRAJECTORY.values():
+        for name in (*TRAJECTORY.values(), "aider/events.jsonl"):
             put(home, name, trajectory)
         agents: list[Agent] = [get_agent(n) for n in TRAJECTORY]
         for agent in [*agents, get_agent("patch", patch=b"")]:

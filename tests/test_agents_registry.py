@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from speedproof.agents import trae
-from speedproof.agents.installed import yaml_text
-from speedproof.agents.mini import requirements
+from speedproof.agents.installed import pinned, yaml_text
 from speedproof.agents.protocol import LaunchContext, Left
-from speedproof.agents.registry import NAMES, get_agent, parse_agent
+from speedproof.agents.registry import INSTALLED, agent_name, get_agent, parse_agent
 from speedproof.errors import AgentError, InputError
 from speedproof.tasks.suite import load_yaml
 from speedproof.workspace.cache import Cache, silent
@@ -26,15 +25,36 @@ CONTEXT = LaunchContext("Make it fast.", "/workspace", "/home/agent", "m", "http
         ("patch:expert", ("patch", "expert")),
         ("patch:noop", ("patch", "noop")),
         ("patch:some/where:else.diff", ("patch", "some/where:else.diff")),
+        ("codex@0.150.0", ("codex@0.150.0", None)),
+        ("trae@e839e559ac61", ("trae@e839e559ac61", None)),
+        ("command:some/where@home:x.yaml", ("command:some/where@home:x.yaml", None)),
     ],
 )
 def test_an_agent_is_named_by_its_name_and_the_patch_agent_by_its_patch(
     spec: str, parsed: tuple[str, str | None]
 ) -> None:
     assert parse_agent(spec) == parsed
+    assert agent_name(parsed[0]) == spec.split(":")[0].split("@")[0]
 
 
-@pytest.mark.parametrize("spec", ["", "claud", "patch", "patch:", "codex:fast", "codex:", "Codex"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "claud",
+        "patch",
+        "patch:",
+        "codex:fast",
+        "codex:",
+        "Codex",
+        "command",
+        "command:",
+        "codex@",
+        "codex@-x",
+        "codex@../x",
+        "mini@1 2",
+    ],
+)
 def test_an_agent_that_does_not_exist_is_refused_with_what_to_write(spec: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_agent(spec)
@@ -42,20 +62,36 @@ def test_an_agent_that_does_not_exist_is_refused_with_what_to_write(spec: str) -
 
 
 def test_every_name_gives_its_agent(tmp_path: Path) -> None:
-    for name in NAMES:
-        agent = get_agent(name, cache=Cache(tmp_path), patch=b"x")
-        assert agent.name == name
-        assert agent.uses_model == (agent.protocol != "none")
+    for name in INSTALLED:
+        for agent in (get_agent(name, cache=Cache(tmp_path)), get_agent(f"{name}@1.2.3", cache=Cache(tmp_path))):
+            assert agent.name == name
+            assert agent.uses_model and agent.protocol != "none"
+    patch = get_agent("patch", cache=Cache(tmp_path), patch=b"x")
+    assert (patch.name, patch.uses_model, patch.protocol) == ("patch", False, "none")
 
 
-def test_only_trae_is_found_by_a_path(tmp_path: Path) -> None:
-    with pytest.raises(InputError):
-        get_agent("codex", tmp_path)
+@pytest.mark.parametrize("name", list(INSTALLED))
+def test_an_agent_is_looked_for_where_its_path_says(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AgentError) as caught:
+        get_agent(name, tmp_path, cache=Cache(tmp_path / "cache")).locate(silent)
+    assert caught.value.file == str(tmp_path)
+    assert f"--agent-path {name}=" in caught.value.hint
+
+
+def test_a_path_and_a_version_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="asks for a version"):
+        get_agent("codex@0.150.0", tmp_path)
+
+
+def test_what_is_not_installed_is_not_found_by_a_path(tmp_path: Path) -> None:
+    for name in ("patch", "command:x.yaml"):
+        with pytest.raises(InputError, match="not found by a path"):
+            get_agent(name, tmp_path, patch=b"")
     with pytest.raises(InputError):
         get_agent("patch")
 
 
-@pytest.mark.parametrize("name", ["codex", "mini", "trae"])
+@pytest.mark.parametrize("name", list(INSTALLED))
 def test_the_key_an_agent_gets_is_the_attempts_own_and_never_on_its_command_line(name: str) -> None:
     launch = get_agent(name).launch(CONTEXT)
     assert CONTEXT.token in launch.env.values()
@@ -71,9 +107,12 @@ def test_what_is_written_as_yaml_is_read_back_the_same(text: str, tmp_path: Path
     assert load_yaml(file) == {"text": text}
 
 
-def test_every_requirement_of_mini_is_pinned_and_names_no_address() -> None:
-    listed = requirements()
-    assert "mini-swe-agent==2.4.6" in listed
+@pytest.mark.parametrize(
+    ("name", "package"), [("mini", "mini-swe-agent"), ("aider", "aider-chat"), ("openhands", "openhands")]
+)
+def test_every_requirement_is_pinned_and_names_no_address(name: str, package: str) -> None:
+    listed = pinned(name)
+    assert f"{package}=={INSTALLED[name].version}" in listed
     assert all("==" in r for r in listed)
     assert not any("://" in r or r.startswith("-") for r in listed)
 

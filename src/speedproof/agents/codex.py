@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE, reported_version
-from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left, Setting
 from speedproof.errors import AgentError
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.usage import Usage, usage_of_whole_input
@@ -14,14 +14,16 @@ from speedproof.sandbox.box import Mount
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.environment import build_environment
 
-REQUIREMENT = "openai-codex-cli-bin==0.163.0"
+PACKAGE = "openai-codex-cli-bin"
+VERSION = "0.163.0"
 _HOME = ".codex"
+_CONFIG_FILE = f"{_HOME}/config.toml"
 
 # Web search would run at the provider, past every sandbox, and could find the expert's change.
 # The features switched off ask accounts and servers that an attempt cannot reach.
 _CONFIG = """\
 model = {model}
-model_provider = "gateway"
+{more}model_provider = "gateway"
 web_search = "disabled"
 check_for_update_on_startup = false
 
@@ -56,28 +58,31 @@ class Codex:
 
     name = "codex"
     uses_model = True
-    protocol: Literal["chat", "responses", "none"] = "responses"
+    protocol: Literal["chat", "responses", "messages", "gemini", "none"] = "responses"
+    parameters: tuple[str, ...] = ("reasoning_effort",)
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self, cache: Cache, path: Path | None = None, version: str | None = None) -> None:
+        self._cache, self._path, self._version = cache, path, version or VERSION
 
     def locate(self, progress: Progress) -> Installation:
-        """Install the pinned release when it is not there yet. Raises AgentError, EnvironmentFailed."""
-        built = build_environment([REQUIREMENT], None, self._cache, progress)
-        packages = sorted(built.folder.glob("lib/python*/site-packages/codex_cli_bin"))
-        if not packages:
-            raise AgentError("Codex's package holds no program for this machine", file=built.folder)
-        program = packages[0] / "bin" / "codex"
+        """The program at its path, else installed in the cache. Raises AgentError, EnvironmentFailed."""
+        folder = self._path.resolve() if self._path else self._installed(progress)
+        program = folder / "bin" / "codex"
+        if not program.is_file():
+            hint = "--agent-path codex=FOLDER that holds bin/codex"
+            raise AgentError("no program of Codex (no bin/codex)", file=folder, hint=hint)
         return Installation(
             version=reported_version("Codex", [program, "--version"]),
             executable=program,
-            mounts=(Mount(packages[0], INSIDE),),
+            mounts=(Mount(folder, INSIDE),),
         )
 
     def launch(self, context: LaunchContext) -> Launch:
         """Headless, prompt on standard input. A model that is in Codex's own catalogue may get other tools than
         the plain shell (`exec_command`) that every other name gets."""
+        effort = context.parameters.get("reasoning_effort")
         config = _CONFIG.format(
+            more="" if effort is None else f"model_reasoning_effort = {json.dumps(effort)}\n",
             model=json.dumps(context.model, ensure_ascii=False),
             base_url=json.dumps(f"{context.base_url}/v1", ensure_ascii=False),
         )
@@ -94,8 +99,9 @@ class Codex:
                 "-",
             ),
             env={"CODEX_HOME": f"{context.home}/{_HOME}", "OPENAI_API_KEY": context.token},
-            files={f"{_HOME}/config.toml": config},
+            files={_CONFIG_FILE: config},
             stdin=context.prompt.encode(),
+            configured={"reasoning_effort": Setting(effort, _CONFIG_FILE, "model_reasoning_effort")} if effort else {},
         )
 
     def outcome(self, left: Left) -> AgentOutcome | None:
@@ -137,6 +143,13 @@ class Codex:
         """The session file of the thread named on standard output."""
         name = _session(left)
         return None if name is None else reading.plain_file(left.home, name)
+
+    def _installed(self, progress: Progress) -> Path:
+        built = build_environment([f"{PACKAGE}=={self._version}"], None, self._cache, progress)
+        packages = sorted(built.folder.glob("lib/python*/site-packages/codex_cli_bin"))
+        if not packages:
+            raise AgentError("Codex's package holds no program for this machine", file=built.folder)
+        return packages[0]
 
     def _session_usage(self, left: Left) -> Usage | None:
         name = _session(left)

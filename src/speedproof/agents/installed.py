@@ -5,12 +5,37 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
 from speedproof.errors import AgentError
+from speedproof.workspace.cache import Cache, Progress
+from speedproof.workspace.environment import build_environment, find_interpreter
 
 INSIDE = "/opt/agent"
 """Where an agent's installation is seen inside the sandbox."""
+
+
+def pinned(agent: str) -> list[str]:
+    """An agent and everything it needs, pinned: the lines of requirements/AGENT.txt."""
+    listing = resources.files("speedproof.agents").joinpath(f"requirements/{agent}.txt").read_text(encoding="utf-8")
+    return [line for line in listing.splitlines() if line and not line.startswith("#")]
+
+
+def python_agent(
+    agent: str, path: Path | None, requirements: Sequence[str], python: str | None, cache: Cache, progress: Progress
+) -> tuple[Path, Path]:
+    """The environment of an agent written in Python, and the base prefix of its interpreter: the one at `path`, else
+    one built from `requirements`. Raises AgentError, EnvironmentFailed."""
+    if path is None:
+        built = build_environment(requirements, python, cache, progress)
+        return built.folder, built.prefix
+    interpreter = path / "bin" / "python"
+    if not interpreter.is_file():
+        raise AgentError(
+            "no Python environment (no bin/python)", file=path, hint=f"--agent-path {agent}=FOLDER of its environment"
+        )
+    return path.resolve(), find_interpreter(str(interpreter)).prefix
 
 
 def reported_version(
@@ -48,6 +73,7 @@ def reported_version(
 
 
 def yaml_text(value: object) -> str:
-    """`value` as YAML that every parser reads alike: JSON with all but plain ASCII escaped the YAML way."""
-    plain = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[^\x20-\x7e]", lambda m: f"\\U{ord(m.group()):08x}", plain) + "\n"
+    """`value` as YAML that every parser reads alike, a member a line: JSON with all but plain ASCII escaped the YAML
+    way."""
+    plain = json.dumps(value, ensure_ascii=False, indent=1)
+    return re.sub(r"[^\x20-\x7e\n]", lambda m: f"\\U{ord(m.group()):08x}", plain) + "\n"

@@ -1,20 +1,28 @@
 """mini-swe-agent: from PyPI, its whole closure pinned; spoken to over Chat Completions, read from its trajectory."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from speedproof.agents import reading
-from speedproof.agents.installed import INSIDE, reported_version, yaml_text
-from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.agents.installed import INSIDE, pinned, python_agent, reported_version, yaml_text
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left, Setting
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.usage import Usage, token_count, total_usage, usage_of_whole_input
 from speedproof.sandbox.box import Mount
 from speedproof.workspace.cache import Cache, Progress
-from speedproof.workspace.environment import build_environment
 
+VERSION = "2.4.6"
 _CONFIG = "mini/speedproof.yaml"
 _TRAJECTORY = "mini/trajectory.json"
+_MODEL = {
+    "max_output": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+    "parallel_tool_calls": "parallel_tool_calls",
+    "reasoning_effort": "reasoning_effort",
+}
+"""Model parameters by their common names, as it hands them to its client."""
 COMMAND_TIMEOUT_S = 600
 """Seconds one shell command may take; its own default of 30 s cuts off most test suites."""
 
@@ -26,36 +34,32 @@ _START = (
 )
 
 
-def requirements() -> list[str]:
-    """mini-swe-agent and everything it needs, pinned."""
-    listing = resources.files("speedproof.agents").joinpath("requirements/mini.txt").read_text(encoding="utf-8")
-    return [line for line in listing.splitlines() if line and not line.startswith("#")]
-
-
 class Mini:
     """mini-swe-agent, the command `mini`."""
 
     name = "mini"
     uses_model = True
-    protocol: Literal["chat", "responses", "none"] = "chat"
+    protocol: Literal["chat", "responses", "messages", "gemini", "none"] = "chat"
+    parameters: tuple[str, ...] = tuple(_MODEL)
 
-    def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+    def __init__(self, cache: Cache, path: Path | None = None, version: str | None = None) -> None:
+        self._cache, self._path, self._version = cache, path, version
 
     def locate(self, progress: Progress) -> Installation:
-        """Install the pinned release when it is not there yet. Raises AgentError, EnvironmentFailed."""
-        built = build_environment(requirements(), None, self._cache, progress)
-        program = built.folder / "bin" / "mini"
+        """The environment at its path, else one built in the cache. Raises AgentError, EnvironmentFailed."""
+        # Of another release nothing is pinned but itself; litellm imports mcp without asking for it.
+        wanted = [f"mini-swe-agent=={self._version}", "mcp"] if self._version else pinned("mini")
+        folder, prefix = python_agent("mini", self._path, wanted, None, self._cache, progress)
         ask = "import minisweagent; print(minisweagent.__version__)"
         return Installation(
             version=reported_version(
                 "mini-swe-agent",
-                [built.folder / "bin" / "python", "-I", "-B", "-c", ask],
+                [folder / "bin" / "python", "-I", "-B", "-c", ask],
                 {"MSWEA_SILENT_STARTUP": "1"},
             ),
-            executable=program,
-            mounts=(Mount(built.folder, INSIDE),),
-            interpreters=(built.prefix,),
+            executable=folder / "bin" / "mini",
+            mounts=(Mount(folder, INSIDE),),
+            interpreters=(prefix,),
         )
 
     def launch(self, context: LaunchContext) -> Launch:
@@ -68,7 +72,10 @@ class Mini:
             "model": {
                 "model_name": f"openai/{context.model}",
                 "cost_tracking": "ignore_errors",  # cost is the gateway's business
-                "model_kwargs": {"api_base": f"{context.base_url}/v1"},
+                "model_kwargs": {
+                    "api_base": f"{context.base_url}/v1",
+                    **{_MODEL[name]: value for name, value in context.parameters.items()},
+                },
             },
         }
         return Launch(
@@ -93,6 +100,7 @@ class Mini:
                 "LITELLM_MODE": "PRODUCTION",  # else it reads .env files
             },
             files={_CONFIG: yaml_text(config)},
+            configured={name: Setting(value, _CONFIG, _MODEL[name]) for name, value in context.parameters.items()},
         )
 
     def outcome(self, left: Left) -> AgentOutcome | None:

@@ -18,7 +18,8 @@ class PatchAgent:
 
     name = "patch"
     uses_model = False
-    protocol: Literal["chat", "responses", "none"] = "none"
+    protocol: Literal["chat", "responses", "messages", "gemini", "none"] = "none"
+    parameters: tuple[str, ...] = ()
 
     def __init__(self, patch: bytes) -> None:
         self._patch = patch

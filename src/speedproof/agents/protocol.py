@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.sandbox.box import Mount
@@ -40,6 +40,21 @@ class LaunchContext:
     """Address of the gateway, such as http://127.0.0.1:8765 (append /v1 for OpenAI's routes)."""
     token: str
     """The per-attempt key."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Model parameters that the user wants the agent configured with (docs/agents.md); each is one of the adapter's
+    `parameters`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model parameter as an agent is configured with it."""
+
+    value: Any
+    """Its value."""
+    file: str
+    """The path in `Launch.files` of the file that holds it, or "argv" or "env"."""
+    spelling: str
+    """The agent's own name for it, as it stands in that file."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,8 @@ class Launch:
     """Files to write before the start: path relative to home → text."""
     stdin: bytes = b""
     """What it reads from standard input."""
+    configured: Mapping[str, Setting] = field(default_factory=dict)
+    """Model parameters that this launch configures, by their common names."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,11 @@ class Agent(Protocol):
 
     name: str
     uses_model: bool
-    protocol: Literal["chat", "responses", "none"]
+    """Whether it calls a model at all; the patch agent does not."""
+    protocol: Literal["chat", "responses", "messages", "gemini", "none"]
+    """What it speaks to its model."""
+    parameters: tuple[str, ...]
+    """What its own configuration can set (`--set`): model parameters by their common names, and options of its own."""
 
     def locate(self, progress: Progress) -> Installation:
         """Find it, installing it into an environment of its own where that is possible. Raises AgentError."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE, reported_version, yaml_text
-from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left, Setting
 from speedproof.errors import AgentError, EnvironmentFailed
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.usage import Usage, total_usage, usage_of_whole_input
@@ -25,6 +25,15 @@ PATH_VARIABLE = "SPEEDPROOF_TRAE"
 _BY_PATH = f"give a checkout built with `uv sync --frozen --extra evaluation`: --agent-path trae=DIR or {PATH_VARIABLE}"
 _CONFIG = "trae/config.yaml"
 _PROMPT = "trae/prompt.md"
+_PATCH = "trae/model.patch"
+_MODEL = {
+    "max_output": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "parallel_tool_calls": "parallel_tool_calls",
+}
+"""Model parameters by their common names, as its configuration spells them; it requires them all."""
 _TRAJECTORY = "trae/trajectory.json"
 MAX_STEPS = 200
 """Its own limit, as in its example configuration; Speedproof's limits hold beside it."""
@@ -41,15 +50,17 @@ class Trae:
 
     name = "trae"
     uses_model = True
-    protocol: Literal["chat", "responses", "none"] = "responses"
+    protocol: Literal["chat", "responses", "messages", "gemini", "none"] = "responses"
+    parameters: tuple[str, ...] = (*_MODEL, "max_retries", "must_patch")
 
-    def __init__(self, cache: Cache, path: Path | None = None) -> None:
-        self._cache = cache
-        self._path = path
+    def __init__(self, cache: Cache, path: Path | None = None, version: str | None = None) -> None:
+        """`version` is a revision of its source."""
+        self._cache, self._path, self._version = cache, path, version
 
     def locate(self, progress: Progress) -> Installation:
         """The checkout named by path or SPEEDPROOF_TRAE, else one fetched and built in the cache. Raises AgentError."""
-        named = self._path or (Path(p) if (p := os.environ.get(PATH_VARIABLE)) else None)
+        variable = None if self._version else os.environ.get(PATH_VARIABLE)
+        named = self._path or (Path(variable) if variable else None)
         checkout = named.resolve() if named else self._fetched(progress)
         source, environment = checkout / "trae_agent", checkout / ".venv"
         if not (source / "cli.py").is_file():
@@ -67,8 +78,18 @@ class Trae:
         )
 
     def launch(self, context: LaunchContext) -> Launch:
-        """Headless, prompt from a file, without --must-patch (see docs/agents.md). Python is started with -I: the
-        task's PYTHONPATH and the workspace must not replace the agent's own modules."""
+        """Headless, prompt from a file, without --must-patch unless it is asked for (see docs/agents.md). Python is
+        started with -I: the task's PYTHONPATH and the workspace must not replace the agent's own modules."""
+        wanted: dict[str, Any] = {
+            "max_output": 16384,
+            "temperature": 1.0,
+            "top_p": 1.0,
+            "top_k": 0,
+            "parallel_tool_calls": False,  # whether tools run side by side; never sent
+            # Its own retry repeats every error, 400s too, after 3 to 30 s; the client below it retries twice.
+            "max_retries": 0,
+            "must_patch": False,
+        } | dict(context.parameters)
         config = {
             "model_providers": {
                 "gateway": {
@@ -81,13 +102,8 @@ class Trae:
                 "model": {
                     "model_provider": "gateway",
                     "model": context.model,
-                    "max_tokens": 16384,
-                    "temperature": 1.0,
-                    "top_p": 1.0,
-                    "top_k": 0,
-                    # Its own retry repeats every error, 400s too, after 3 to 30 s; the client below it retries twice.
-                    "max_retries": 0,
-                    "parallel_tool_calls": False,  # whether tools run side by side; never sent
+                    **{spelling: wanted[name] for name, spelling in _MODEL.items()},
+                    "max_retries": wanted["max_retries"],
                 }
             },
             "agents": {
@@ -110,9 +126,15 @@ class Trae:
             f"{home}/{_CONFIG}",
         ]
         argv += ["--trajectory-file", f"{home}/{_TRAJECTORY}", "--console-type", "simple"]
+        argv += ["--must-patch", "--patch-path", f"{home}/{_PATCH}"] if wanted["must_patch"] else []
         # The environment goes before its configuration file; set here, no .env file on the way can set it.
         env = {"OPENAI_API_KEY": context.token, "OPENAI_BASE_URL": f"{context.base_url}/v1"}
-        return Launch(argv=tuple(argv), env=env, files={_CONFIG: yaml_text(config), _PROMPT: context.prompt})
+        return Launch(
+            argv=tuple(argv),
+            env=env,
+            files={_CONFIG: yaml_text(config), _PROMPT: context.prompt},
+            configured={name: Setting(wanted[name], _CONFIG, spelling) for name, spelling in _MODEL.items()},
+        )
 
     def outcome(self, left: Left) -> AgentOutcome | None:
         """From `success` and the steps of its trajectory. A step's `state` says completed even on errors, and the
@@ -156,11 +178,13 @@ class Trae:
         except EnvironmentFailed as error:
             raise AgentError(f"TRAE needs Python 3.12: {error.what}", hint=error.hint) from error
 
+        revision = self._version or REVISION
+
         def make(folder: Path) -> None:
-            progress(f"fetching TRAE {REVISION[:12]}")
+            progress(f"fetching TRAE {revision[:12]}")
             try:
                 git("init", "--quiet", str(folder))
-                git("fetch", "--quiet", "--depth", "1", SOURCE, REVISION, repository=folder / ".git")
+                git("fetch", "--quiet", "--depth", "1", SOURCE, revision, repository=folder / ".git")
                 git("checkout", "--quiet", "--detach", "FETCH_HEAD", cwd=folder)
             except GitError as error:
                 words = " ".join(error.stderr.splitlines()[-1:])
@@ -173,7 +197,7 @@ class Trae:
                 words = "\n".join(built.stderr.strip().splitlines()[-12:])
                 raise AgentError(f"TRAE's environment cannot be built:\n{words}", hint=_BY_PATH)
 
-        return self._cache.entry("agents", f"trae-{REVISION}-{python.version}", make)
+        return self._cache.entry("agents", f"trae-{revision}-{python.version}", make)
 
 
 def _revision(checkout: Path) -> str | None:
