@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,22 @@ class Driven:
 
 
 def drive(
-    agent: Agent, script: str, tmp_path: Path, prompt: str = "Make it fast.", sandbox: Sandbox | None = None
+    agent: Agent,
+    script: str,
+    tmp_path: Path,
+    prompt: str = "Make it fast.",
+    sandbox: Sandbox | None = None,
+    *,
+    files: Mapping[str, str] | None = None,
 ) -> Driven:
-    """Run `agent` on an empty repository with a model that follows `script` (YAML)."""
+    """Run `agent` on a repository of these `files` with a model that follows `script` (YAML)."""
     sandbox = sandbox or HostSandbox()
     (tmp_path / "script.yaml").write_text(script)
     workspace, home = tmp_path / "tree", tmp_path / "home"
     git("init", "--quiet", str(workspace))
+    for name, text in (files or {}).items():
+        (workspace / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / name).write_text(text)
     home.mkdir()
     calls, bodies = tmp_path / "calls.jsonl", tmp_path / "bodies.zst"
     installation = agent.locate(silent)

@@ -145,6 +145,19 @@ def test_the_agents_own_modules_are_not_taken_from_the_workspace(agent: Agent, t
     assert outcome is not None and outcome.finished is True
 
 
+def test_claude_reads_the_notes_of_a_repository_but_none_of_its_settings(tmp_path: Path) -> None:
+    hook = {"hooks": [{"type": "command", "command": "touch hooked"}]}
+    redirected = {"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}, "permissions": {"deny": ["Bash"]}}
+    files = {
+        "CLAUDE.md": "Names begin with a capital.\n",
+        ".claude/settings.json": json.dumps(redirected | {"hooks": {"SessionStart": [hook]}}),
+        ".mcp.json": json.dumps({"mcpServers": {"theirs": {"command": "touch", "args": ["served"]}}}),
+    }
+    driven = drive(_agent("claude"), SUCCESS, tmp_path, files=files)
+    assert _tree(driven) == [".claude", ".mcp.json", "CLAUDE.md", "made.txt"]
+    assert any("Names begin with a capital." in text for text in _strings(driven.asked))
+
+
 @pytest.mark.sandbox
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_an_agent_works_the_same_in_the_sandbox(agent: Agent, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE, reported_version
 from speedproof.agents.npm import npm_modules
-from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left, Setting
 from speedproof.errors import AgentError
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.usage import Usage, token_count, total_usage
@@ -22,6 +22,7 @@ _SEARCHERS = {"x86_64": "@vscode/ripgrep-linux-x64", "aarch64": "@vscode/ripgrep
 _SEARCHER_VERSION = "1.18.0"
 _SEARCHER_INSIDE = "/opt/ripgrep"
 _CONFIG = "opencode/config.json"
+_NOTES = ("AGENTS.md", "CLAUDE.md")
 
 _OPTIONS = {
     "temperature": "temperature",
@@ -94,6 +95,7 @@ class OpenCode:
             "small_model": f"gateway/{context.model}",
             "enabled_providers": ["gateway"],
             "permission": {"*": "allow", "webfetch": "deny", "websearch": "deny"},
+            "instructions": [f"{context.workspace}/{name}" for name in _NOTES],
             "provider": {
                 "gateway": {
                     "npm": "@ai-sdk/openai-compatible",  # built in
@@ -109,6 +111,7 @@ class OpenCode:
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
             "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
             "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+            "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
             "npm_config_offline": "true",  # it installs a package for plugins at every start
         }
         if most is not None:
@@ -119,7 +122,7 @@ class OpenCode:
             env=env,
             files={_CONFIG: json.dumps(config, indent=2) + "\n"},
             stdin=context.prompt.encode(),
-            configured={name: (value, _CONFIG) for name, value in given.items()},
+            configured={name: Setting(value, _CONFIG, _OPTIONS.get(name, "output")) for name, value in given.items()},
         )
 
     def outcome(self, left: Left) -> AgentOutcome | None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from speedproof.agents import reading
 from speedproof.agents.installed import INSIDE
 from speedproof.agents.npm import NODE_INSIDE, find_script
-from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left, Setting
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.usage import Usage, token_count, total_usage, usage_of_whole_input
 from speedproof.workspace.cache import Cache, Progress
@@ -76,7 +76,10 @@ class Qwen:
             },
             files={_CONFIG: json.dumps(settings, indent=2) + "\n"},
             stdin=context.prompt.encode(),
-            configured={name: (value, _CONFIG) for name, value in context.parameters.items()},
+            configured={
+                name: Setting(value, _CONFIG, "max_tokens" if name == "max_output" else name)
+                for name, value in context.parameters.items()
+            },
         )
 
     def outcome(self, left: Left) -> AgentOutcome | None:

@@ -5,15 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from speedproof.agents import aider, claude, codex, mini, openhands, trae
+from speedproof.agents import aider, claude, codex, gemini, mini, opencode, openhands, qwen, trae
 from speedproof.agents.aider import Aider
 from speedproof.agents.claude import Claude
 from speedproof.agents.codex import Codex
 from speedproof.agents.command import Command, load_template
+from speedproof.agents.gemini import Gemini
 from speedproof.agents.mini import Mini
+from speedproof.agents.opencode import OpenCode
 from speedproof.agents.openhands import OpenHands
 from speedproof.agents.patch import PatchAgent
 from speedproof.agents.protocol import Agent
+from speedproof.agents.qwen import Qwen
 from speedproof.agents.trae import Trae
 from speedproof.errors import InputError
 from speedproof.workspace.cache import Cache
@@ -37,7 +40,10 @@ INSTALLED: Mapping[str, Known] = {
     "claude": Known(Claude, claude.VERSION),
     "mini": Known(Mini, mini.VERSION),
     "openhands": Known(OpenHands, openhands.VERSION, "Python 3.12"),
+    "opencode": Known(OpenCode, opencode.VERSION),
     "aider": Known(Aider, aider.VERSION, "Python 3.11 or 3.12"),
+    "gemini": Known(Gemini, gemini.VERSION),
+    "qwen": Known(Qwen, qwen.VERSION),
 }
 """The agents that `speedproof agents install` knows."""
 COMMAND = "command"

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from speedproof import __version__
-from speedproof.cli import agents, cost, demo, doctor, evaluate, explain, plan, report, run, schema, suite
+from speedproof.cli import agents, cost, demo, doctor, evaluate, explain, plan, replay, report, run, schema, suite
 from speedproof.errors import SpeedproofError
 from speedproof.report.text import clean
 from speedproof.workspace.mounts import keep_mounts_to_ourselves
@@ -34,6 +34,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("explain")(explain.explain)
 app.command("cost")(cost.cost)
+app.command("replay")(replay.replay)
 app.add_typer(suite.app, name="suite")
 app.add_typer(agents.app, name="agents")
 

@@ -1,25 +1,22 @@
 """speedproof evaluate"""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from speedproof.cli.options import DEFAULT_STATE, Json, MaxBlocks, SandboxKind, State, store_of
+from speedproof.cli.options import DEFAULT_STATE, Json, MaxBlocks, MovedSuite, SandboxKind, State, store_of, suite_of
 from speedproof.cli.run import conclude
 from speedproof.cli.show import showing
-from speedproof.errors import InputError
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.preflight import choose_sandbox
 from speedproof.journal import Method
-from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
 
 def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, its beginning, or latest.")] = "latest",
-    suite: Annotated[Path | None, typer.Option("--suite", help="Suite file, where it has moved since.")] = None,
+    suite: MovedSuite = None,
     again: Annotated[bool, typer.Option("--again", help="Judge once more what has been judged.")] = False,
     state: State = DEFAULT_STATE,
     sandbox: SandboxKind = "bubblewrap",
@@ -29,10 +26,7 @@ def evaluate(
     """Judge the patches of a run; evaluations are added, never replaced."""
     found = store_of(state).run(run)
     manifest = found.manifest()
-    file = suite or Path(manifest.suite_file)
-    if not file.is_file():
-        raise InputError("the suite of this run is gone", file=file, hint="give its new place with --suite")
-    loaded = load_suite(file)
+    loaded = suite_of(manifest, suite)
     lock = found.lock()
     try:
         with showing(manifest.items) as show:

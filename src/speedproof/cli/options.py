@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from speedproof.errors import InputError
-from speedproof.journal import Setting, Store
+from speedproof.journal import RunManifest, Setting, Store
+from speedproof.tasks.suite import LoadedSuite, load_suite
 
 State = Annotated[
     Path, typer.Option("--state", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True)
@@ -28,6 +29,7 @@ Models = Annotated[
 ]
 Tasks = Annotated[list[str], typer.Option("--task", help="Only this task. May be repeated.")]
 Samples = Annotated[int, typer.Option("--samples", min=1, help="Independent samples of each task, agent and model.")]
+MovedSuite = Annotated[Path | None, typer.Option("--suite", help="Suite file, where it has moved since.")]
 SandboxKind = Annotated[
     str, typer.Option("--sandbox", help="bubblewrap, or none: no isolation at all, recorded as such.")
 ]
@@ -118,3 +120,11 @@ def store_of(state: Path) -> Store:
     if not (state / "runs").is_dir():
         raise InputError("there are no runs here", file=state, hint="speedproof run SUITE --agent … or give --state")
     return Store(state)
+
+
+def suite_of(manifest: RunManifest, moved: Path | None) -> LoadedSuite:
+    """The suite of a run, from where it was or where it has moved since. Raises InputError."""
+    file = moved or Path(manifest.suite_file)
+    if not file.is_file():
+        raise InputError("the suite of this run is gone", file=file, hint="give its new place with --suite")
+    return load_suite(file)

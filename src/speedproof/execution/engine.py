@@ -106,8 +106,14 @@ def execute_run(
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancelled.set)
 
+        unwritten: list[RecordError] = []
+
         def told(news: PaceChange | ProviderDown) -> None:
-            events.append(news.model_dump_json())
+            try:
+                events.append(news.model_dump_json())
+            except RecordError as error:  # inside a call: the run must end, not the call
+                unwritten.append(error)
+                cancelled.set()
             if isinstance(news, ProviderDown):
                 until = "" if news.resets_at is None else f" until {news.resets_at:%Y-%m-%d %H:%M} UTC"
                 audience.stage(f"{news.provider} serves no more calls{until}: {news.failure.value}: {news.message}")
@@ -126,6 +132,8 @@ def execute_run(
                 events.append({"at": now().isoformat(), "event": "attempt_sealed", "item": item.id, "run": status.run})
                 audience.ended(item, status)
                 _require_space(store, status)
+        if unwritten:
+            raise unwritten[0]
         return cancelled.is_set()
 
     try:

@@ -52,7 +52,7 @@ _WHO = {f"GIT_{role}_{what}": "someone" for role in ("AUTHOR", "COMMITTER") for 
 _WHEN = {f"GIT_{role}_DATE": "2024-01-01T00:00:00Z" for role in ("AUTHOR", "COMMITTER")}
 _BASE = "def squares(count):\n    found = []\n    for n in range(count):\n        found += [n * n]\n    return found\n"
 _EXPERT = "def squares(count):\n    return [number_to_square**2 for number_to_square in range(count)]\n"
-_IN_WORDS = edit_block("edited.py", "", "EDITED = True\n") + "\n" + edit_block("squares.py", "not there\n", "half\n")
+_IN_WORDS = edit_block("edited.py", "", "EDITED = True\n") + "\n" + edit_block("edited.py", "not there\n", "half\n")
 """The edit of an agent without tools. The second one does not apply: it must ask again, and meets the fault."""
 
 

@@ -105,6 +105,7 @@ class Launched:
         if limits.wall_s is not None and elapsed > limits.wall_s:
             return StopCause.WALL
         moved = max([log.last_output for log in logs] + ([session.last_activity] if session else []))
-        if limits.idle_s is not None and time.monotonic() - moved > limits.idle_s:
+        held = session is not None and session.held > 0
+        if limits.idle_s is not None and not held and time.monotonic() - moved > limits.idle_s:
             return StopCause.IDLE
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speedproof.agents.protocol import Agent, Installation
-from speedproof.agents.registry import get_agent
+from speedproof.agents.registry import agent_name, get_agent
 from speedproof.errors import InputError, LeakError
 from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
@@ -90,7 +90,7 @@ def make_ready(
     for item in items:
         if item.agent in ready.installations:
             continue
-        path = (agent_paths or {}).get(item.agent)
+        path = (agent_paths or {}).get(agent_name(item.agent))
         agent = ready.agent(item) if item.agent == "patch" else get_agent(item.agent, path, cache=cache)
         told(f"{item.agent}: locating")
         ready.agents[item.agent] = agent

@@ -56,7 +56,6 @@ class Replayed(Record):
 
 def replay_attempt(
     store: AttemptStore,
-    run: RunStore,
     loaded: LoadedSuite,
     sandbox: Sandbox,
     cache: Cache,
@@ -65,12 +64,13 @@ def replay_attempt(
     keep: Path | None = None,
     told: Told = silent,
 ) -> Replayed:
-    """Run the agent of an attempt of `run` again, under its limits, answered from its record.
+    """Run the agent of an attempt again, under its limits, answered from its record.
 
     The attempt stays as it is; the record of the replay goes to `keep`, else nowhere. Raises InputError for an attempt
     that cannot be replayed, and the SpeedproofError that keeps its agent from being launched; KeyboardInterrupt after
     a Ctrl-C.
     """
+    run = RunStore(store.folder.parents[2])
     attempt, manifest = store.read(), run.manifest()
     item = _item(attempt, manifest, run)
     if keep is not None and keep.exists():
@@ -173,9 +173,7 @@ def _wire(manifest: RunManifest) -> Wire:
     )
 
 
-async def _run(
-    item: ItemPlan, ready: Ready, run: RunStore, model: ReplayedModel
-) -> tuple[AttemptStore, bool]:
+async def _run(item: ItemPlan, ready: Ready, run: RunStore, model: ReplayedModel) -> tuple[AttemptStore, bool]:
     """The replay's own attempt, and whether a person interrupted it."""
     interrupted = False
 

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,16 +17,18 @@ from speedproof.gateway.asked import Asked, Malformed, read_request
 from speedproof.gateway.body import TooLarge, Undecodable, decode_body, read_body
 from speedproof.gateway.pace import Slot
 from speedproof.gateway.passing import AgentGone, Passing
-from speedproof.gateway.patience import Try, Verdict
+from speedproof.gateway.patience import DOWN, Try, Verdict
 from speedproof.gateway.protocols import route
 from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.protocols.dialect import Dialect
 from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
 from speedproof.gateway.upstream import Answer, Refused, Request
-from speedproof.journal import CallIntent, CallOutcome, StopCause
+from speedproof.journal import CallIntent, CallOutcome, FailureClass, StopCause
 from speedproof.journal.base import now
 from speedproof.journal.call import Illegal, Retry
+from speedproof.journal.provider import classify
 from speedproof.journal.redaction import redact
+from speedproof.journal.reset import resets_at
 
 BUDGET_CODE = "speedproof_budget_exhausted"
 ILLEGAL_CODE = "speedproof_illegal_conversation"
@@ -219,12 +222,14 @@ class Exchange:
             body=self._asked.body,
         )
         while True:
-            async with session.pace.slot() as slot:
+            async with AsyncExitStack() as stack:
+                with session.holding():
+                    slot = await stack.enter_async_context(session.pace.slot())
                 again = await self._try(request, slot)
             if isinstance(again, web.StreamResponse):
                 return again
-            await asyncio.sleep(again)
-            session.touch()
+            with session.holding():
+                await asyncio.sleep(again)
 
     async def _try(self, request: Request, slot: Slot) -> web.StreamResponse | float:
         """One try: the answer that was passed on, or seconds to wait before the next one.
@@ -238,10 +243,15 @@ class Exchange:
                     answer, again = await self._failed(answer, slot)
                     if again is not None:
                         return again
-                else:
-                    slot.answered()
-                return await passing.run(answer, self._request, hide_usage=self._asked.usage_added, touch=session.touch)
+                response = await passing.run(
+                    answer, self._request, hide_usage=self._asked.usage_added, touch=session.touch
+                )
+                if answer.status < 400:
+                    self._answered(slot)
+                return response
         except Refused as refused:
+            if refused.status == 401:  # the host's own login: no other attempt fares better
+                session.pace.report_down(FailureClass.LOGIN_EXPIRED, redact(refused.message, session.secrets), None)
             raise Refusal(refused.status, refused.message, refused.code) from refused
         except (aiohttp.ClientError, OSError) as error:
             if passing.response is not None:
@@ -255,6 +265,19 @@ class Exchange:
                 return verdict.wait_s
             message = f"The provider cannot be reached: {redact(verdict.message, session.secrets)}"
             raise Refusal(502, message[:_LONGEST_ERROR], "upstream_unreachable") from error
+
+    def _answered(self, slot: Slot) -> None:
+        """An answer has passed: the pace may rise, unless an error in its stream says what an error status would."""
+        reader = self._passing.reader
+        failure = classify(None, reader.error_code, reader.error) if reader.error else None
+        if failure in DOWN:
+            self._resets_at = resets_at({}, (reader.error or "").encode(), now())
+            words = redact(reader.error or "", self._session.secrets)
+            self._session.pace.report_down(failure, words, self._resets_at)
+        elif failure is FailureClass.RATE_LIMITED:
+            slot.slowed("rate_limited")
+        elif failure is None:
+            slot.answered()
 
     async def _failed(self, answer: Answer, slot: Slot) -> tuple[Answer, float | None]:
         """Read an error's body. The answer, to be passed on, and the wait before another try where there is one."""

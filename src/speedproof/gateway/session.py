@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class Session:
         """Calls recorded so far, refused ones and side routes included."""
         self.calls_in_flight = 0
         """Calls forwarded and not yet ended."""
+        self.held = 0
+        """Calls that the gateway makes wait, for their provider's pace or before another try."""
         self.stopped: StopCause | None = None
         """The limit that was used up; null while there is room."""
         self.stop_event = asyncio.Event()
@@ -80,6 +83,16 @@ class Session:
     def watch(self, names: Iterable[str]) -> None:
         """Record these parameters of every call to come, as asked and as sent, beside those of the rules."""
         self.rules = replace(self.rules, watch=tuple(dict.fromkeys((*self.rules.watch, *names))))
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """While the gateway itself makes a call wait, the agent is not idle."""
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+            self.touch()
 
     def touch(self) -> None:
         """Something moved."""

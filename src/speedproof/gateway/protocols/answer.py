@@ -7,6 +7,7 @@ from typing import Any
 
 from speedproof.gateway.sse import Event
 from speedproof.journal import Usage
+from speedproof.journal.provider import read_error
 
 _EXCERPT = 400
 _MOST_TOOL_CALLS = 200
@@ -57,11 +58,10 @@ class AnswerReader(ABC):
         value = parsed(body)
         self.complete = value is not None or status >= 400
         answer = mapping(value[0] if isinstance(value, list) and value else value)  # Gemini lists its errors
-        self.read_error(answer.get("error"))
         if status >= 400:
-            if self.error is None:
-                self.error = str(answer.get("detail") or answer.get("message") or body[:2_000].decode(errors="replace"))
+            self.error_code, self.error = read_error({}, body)
             return
+        self.read_error(answer.get("error"))
         self.read_answer(answer)
 
     def read_event(self, event: Event) -> None:

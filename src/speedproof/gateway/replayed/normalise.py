@@ -62,7 +62,14 @@ _IDS = (
 )
 _NAMES = (r"/tmp/(tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,12}|[\w-]+[.-](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{6,10})(?![\w.-])",)
 _PROCESSES = (r"(?i:\bpid)\W{1,3}(\d+)\b", r"(?m:^)\[\d+\] (\d+)(?m:$)")
+_LISTED = re.compile(r"^[-dlbcps][rwxsStT-]{9}[+@.]? .*$", re.MULTILINE)
+_LISTINGS = (
+    r"(?m:^)[-dlbcps][rwxsStT-]{9}[+@.]? (\d+) ",  # links: a folder has one for each folder in it
+    r"(?m:^)d[rwxsStT-]{9}[+@.]? ‹listing› \S+ \S+ (\d+) ",  # a folder's size depends on its disk
+    r"(?m:^)total (\d+)(?m:$)",
+)
 _REST = {
+    "listing": _LISTINGS,
     "address": (r"\b(0x[0-9a-f]{9,16})\b",),
     "port": (r"(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):(\d{2,5})\b",),
     "tokens": (r"\bOriginal token count: (\d+)\b",),
@@ -133,6 +140,7 @@ class _Reader:
     def text(self, text: str) -> str:
         if "/attempt-" in text:
             text = _PLACE.sub(lambda found: WORKSPACE if found[1] == "tree" else HOME, text)
+        text = _LISTED.sub(lambda found: re.sub(" +", " ", found[0]), text)  # columns are as wide as their numbers
         for kind, pattern in _PATTERNS:
             text = pattern.sub(self._replacing(kind), text)
         return text
