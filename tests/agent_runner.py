@@ -73,7 +73,7 @@ def drive(
             write_files(home, launch)
             for folder in (workspace, home):
                 give_to(folder, sandbox.uid)
-            common = {"PATH": "/usr/bin:/bin", "HOME": context.home, "LANG": "C.UTF-8"}
+            common = {"PATH": "/usr/bin:/bin", "HOME": context.home, "TMPDIR": context.home, "LANG": "C.UTF-8"}
             box = Box(
                 launch.argv,
                 cwd=context.workspace,

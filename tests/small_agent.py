@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -27,8 +28,14 @@ def ask(messages: list[dict[str, Any]]) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {os.environ['KEY']}", "Content-Type": "application/json"}
     url = f"{os.environ['BASE_URL']}/v1/chat/completions"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return dict(json.load(answer))
+    for left in reversed(range(4 if "repeats" in os.environ.get("BEHAVIOUR", "") else 1)):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError:
+            if not left:
+                raise
+    raise AssertionError("it was asked at least once")
 
 
 def work(report: dict[str, Any]) -> None:
@@ -44,6 +51,9 @@ def work(report: dict[str, Any]) -> None:
         report["usage"] = used
         message = answer["choices"][0]["message"]
         messages.append(message)
+        if "forgets" in os.environ.get("BEHAVIOUR", "") and len(messages) == 2:
+            messages.append({"role": "user", "content": "Nothing has changed yet."})
+            continue  # and the call has no output
         for call in message.get("tool_calls") or []:
             command = json.loads(call["function"]["arguments"])["command"]
             done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
@@ -63,6 +73,7 @@ def main() -> None:
             work(report)
     except urllib.error.HTTPError as error:
         report["result"] = {"status": "failed", "error": error.read().decode()}
+        time.sleep(30 if "lingers" in os.environ.get("BEHAVIOUR", "") else 0)
     Path(sys.argv[2]).parent.mkdir(parents=True, exist_ok=True)
     Path(sys.argv[2]).write_text(json.dumps(report) + "\n")
 

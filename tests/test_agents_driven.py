@@ -38,6 +38,7 @@ format: speedproof/script/1
 turns:
   - fail: {status: 401, code: invalid_api_key, message: Incorrect API key provided.}
 """
+NOTES = "Names begin with a capital.\n"
 NASTY_PROMPT = "Make «it» 🚀 fast: {{ not_a_template }} \x85\u2028\x7f 'q' \"q\" %s $HOME\n" + "long line " * 12_000
 
 
@@ -45,8 +46,12 @@ IN_CI = ("codex", "claude", "mini")
 """Small and quick to install; the others are driven where they are installed, or SPEEDPROOF_TEST_AGENTS names them."""
 TRAPS = ("rich", "packaging", "json", "openai", "idna")
 """Modules that agents import while they work."""
-NO_CLAIM = ("codex", "claude", "aider")
+NO_CLAIM = ("codex", "claude", "opencode", "aider", "gemini", "qwen")
 """Agents that never say that they succeeded."""
+NO_TRAJECTORY = ("opencode",)
+"""Agents whose only account is what they print."""
+PATIENT = ("opencode", "qwen")
+"""Agents that ask five or six times again after a 429, for over a minute unless they are told how long to wait."""
 IN_WORDS = {
     SUCCESS: edit_block("made.txt", "", "quick\n"),
     QUOTA: edit_block("made.txt", "", "half\n") + "\n" + edit_block("made.txt", "not there\n", "half\n"),
@@ -70,6 +75,8 @@ def agent(request: pytest.FixtureRequest) -> Agent:
 
 def _for(agent: Agent, script: str) -> str:
     """The script as it is played for this agent."""
+    if agent.name in PATIENT:
+        script = script.replace("status: 429,", "status: 429, retry_after_s: 0.01,")
     if agent.name != "aider" or script not in IN_WORDS:
         return script
     document = YAML(typ="safe").load(script)
@@ -97,8 +104,9 @@ def test_an_agent_that_finishes_says_so_and_its_usage_agrees_with_the_wire(agent
     if agent.name != "aider":  # of its input it does not say which part came from the cache
         assert outcome.usage.uncached_input == sum(u["uncached_input"] for u in wire)
     assert {i["protocol"] for i in driven.intents} == {agent.protocol}
-    trajectory = agent.trajectory(driven.left)
-    assert trajectory is not None and trajectory.stat().st_size > 1000
+    if agent.name not in NO_TRAJECTORY:
+        trajectory = agent.trajectory(driven.left)
+        assert trajectory is not None and trajectory.stat().st_size > 1000
 
 
 def test_a_quota_that_is_gone_for_good_is_told_with_its_line(agent: Agent, tmp_path: Path) -> None:
@@ -149,13 +157,62 @@ def test_claude_reads_the_notes_of_a_repository_but_none_of_its_settings(tmp_pat
     hook = {"hooks": [{"type": "command", "command": "touch hooked"}]}
     redirected = {"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}, "permissions": {"deny": ["Bash"]}}
     files = {
-        "CLAUDE.md": "Names begin with a capital.\n",
+        "CLAUDE.md": NOTES,
         ".claude/settings.json": json.dumps(redirected | {"hooks": {"SessionStart": [hook]}}),
         ".mcp.json": json.dumps({"mcpServers": {"theirs": {"command": "touch", "args": ["served"]}}}),
     }
     driven = drive(_agent("claude"), SUCCESS, tmp_path, files=files)
     assert _tree(driven) == [".claude", ".mcp.json", "CLAUDE.md", "made.txt"]
-    assert any("Names begin with a capital." in text for text in _strings(driven.asked))
+    assert any(NOTES.strip() in text for text in _strings(driven.asked))
+
+
+THEIR_HOOK = {"hooks": [{"type": "command", "command": "touch hooked"}]}
+THEIR_SERVER = {"theirs": {"command": "touch", "args": ["served"]}}
+ELSEWHERE = "http://127.0.0.1:9"
+THEIRS: dict[str, dict[str, Any]] = {
+    "opencode": {
+        "AGENTS.md": NOTES,
+        "opencode.json": {
+            "model": "other/model",
+            "provider": {"gateway": {"options": {"baseURL": ELSEWHERE}}},
+            "mcp": {"theirs": {"type": "local", "command": ["touch", "served"], "enabled": True}},
+            "permission": {"bash": "deny"},
+        },
+    },
+    "gemini": {
+        "GEMINI.md": NOTES,
+        ".gemini/settings.json": {
+            "model": {"name": "other"},
+            "mcpServers": THEIR_SERVER,
+            "hooks": {"SessionStart": [THEIR_HOOK]},
+            "tools": {"exclude": ["run_shell_command"]},
+        },
+        ".env": f"GOOGLE_GEMINI_BASE_URL={ELSEWHERE}\n",
+    },
+    "qwen": {
+        "QWEN.md": NOTES,
+        ".qwen/settings.json": {
+            "env": {"OPENAI_BASE_URL": ELSEWHERE},
+            "model": {"name": "other"},
+            "modelProviders": {"openai": [{"id": "script", "baseUrl": ELSEWHERE, "envKey": "OPENAI_API_KEY"}]},
+            "mcpServers": THEIR_SERVER,
+            "hooks": {"SessionStart": [THEIR_HOOK]},
+        },
+    },
+}
+"""What a repository could bring: notes, and settings that would change how an agent is launched."""
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_the_notes_of_a_repository_are_read_and_its_settings_are_not(name: str, tmp_path: Path) -> None:
+    files = {path: one if isinstance(one, str) else json.dumps(one) for path, one in THEIRS[name].items()}
+    agent = _agent(name)
+    driven = drive(agent, SUCCESS, tmp_path, files=files)
+    outcome = agent.outcome(driven.left)
+    assert outcome is not None and outcome.finished is True
+    assert set(_tree(driven)) == {path.split("/")[0] for path in files} | {"made.txt"}
+    assert {i["model_asked"] for i in driven.intents} == {"script"}
+    assert any(NOTES.strip() in text for text in _strings(driven.asked))
 
 
 @pytest.mark.sandbox
@@ -166,7 +223,7 @@ def test_an_agent_works_the_same_in_the_sandbox(agent: Agent, tmp_path: Path) ->
     assert outcome is not None, driven.left.stderr
     assert outcome.finished is True
     assert _tree(driven) == ["made.txt"]
-    assert agent.trajectory(driven.left) is not None
+    assert (agent.trajectory(driven.left) is None) == (agent.name in NO_TRAJECTORY)
 
 
 def test_the_version_is_the_programs_own(agent: Agent) -> None:

@@ -22,6 +22,9 @@ TRAJECTORY = {
     "trae": "trae/trajectory.json",
     "aider": "aider/conversation.txt",
     "openhands": ".openhands/conversations/f76c06ff/base_state.json",
+    "opencode": ".local/share/opencode/opencode.db",
+    "gemini": ".gemini/tmp/workspace/chats/session-2026-01-02T03-04-ffdd3672.jsonl",
+    "qwen": ".qwen/projects/-workspace/chats/ac6fbdd0.jsonl",
 }
 
 
@@ -544,6 +547,14 @@ KEYS = st.sampled_from(
         "inputTokens",
         "total_cost_usd",
         "error_status",
+        "part",
+        "reason",
+        "tokens",
+        "cache",
+        "data",
+        "status",
+        "num_turns",
+        "id",
     ]
 )
 WORDS = st.sampled_from(
@@ -561,6 +572,10 @@ WORDS = st.sampled_from(
         "system",
         "init",
         "api_retry",
+        "step_start",
+        "step_finish",
+        "stop",
+        "gemini",
     ]
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | WORDS | st.just("\ud800")

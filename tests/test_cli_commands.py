@@ -20,6 +20,7 @@ from speedproof.execution.doctor import Finding, examine
 from speedproof.execution.engine import execute_run
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.plan import plan_items
+from speedproof.execution.replay import replay_attempt
 from speedproof.journal import ItemPlan, Store
 from speedproof.report import explain, write_report
 from speedproof.tasks.commits import suite_from_commits
@@ -37,6 +38,7 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     "evaluate": evaluate_run,
     "explain": explain,
     "plan": plan_items,
+    "replay": replay_attempt,
     "report": write_report,
     "run": execute_run,
     "schema": suite_schema,

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from gateway_support import Place, in_loop, place, provider, real, scripted
 from speedproof.gateway import Budget
 from speedproof.gateway.asked import SUPPLIED, Asked, Malformed, Rules, read_request
-from speedproof.gateway.exchange import BUDGET_CODE
 from speedproof.gateway.protocols import DIALECTS, Route, route
 from speedproof.gateway.protocols.answer import AnswerReader
 from speedproof.gateway.protocols.dialect import Unreadable, find_illegal
+from speedproof.gateway.refusal import BUDGET_CODE
 from speedproof.gateway.sse import EventParser
 from speedproof.journal import Usage
 from speedproof.journal.call import IllegalKind

@@ -161,6 +161,25 @@ def openai(message: str, code: str | int | None, kind: str | None = None) -> dic
             F.LOGIN_EXPIRED,
         ),
         (google("API key not valid. Please pass a valid API key.", reason="API_KEY_INVALID", status=400), F.BAD_KEY),
+        (
+            google("Invalid JSON payload received. Unknown name: x", reason="INVALID_ARGUMENT", status=400),
+            F.BAD_REQUEST,
+        ),
+        (
+            google(
+                "Please ensure that the number of function response parts is equal to the number of function call "
+                "parts of the function call turn.",
+                reason="INVALID_ARGUMENT",
+                status=400,
+            ),
+            F.TOOL_OUTPUT_MISSING,
+        ),
+        (
+            google(
+                "Please ensure that function response turn comes immediately after a function call turn.", status=400
+            ),
+            F.TOOL_CALL_MISSING,
+        ),
         ((429, openai("Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000", 429)), F.USAGE_LIMIT),
         ((429, openai("Rate limit exceeded: limit_rpm/model/x", 429)), F.RATE_LIMITED),
         ((402, openai("This request requires more credits, or fewer max_tokens.", 402)), F.QUOTA_EXHAUSTED),

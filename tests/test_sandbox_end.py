@@ -17,7 +17,7 @@ from probe_agent import ProbeAgent, Source, attempt, free_of_mounts, make_source
 from speedproof.errors import SandboxError
 from speedproof.execution.preflight import choose_sandbox
 from speedproof.journal import StopCause
-from speedproof.sandbox import Bubblewrap, HostSandbox
+from speedproof.sandbox import Box, Bubblewrap, Confined, HostSandbox
 from speedproof.tasks.models import Limits
 from speedproof.workspace.cache import Cache
 
@@ -258,3 +258,23 @@ class TestWhatTheAgentLeaves:
         done = attempt(ProbeAgent(command), prepare(source, cache), Bubblewrap(), tmp_path)
         assert done.facts.state == "sealed" and done.facts.error is None
         assert not list((cache.root / "work").glob("attempt-*"))
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code", "number"),
+    [
+        ("exit 3", 3, None),
+        ("exit 144", 144, None),  # Gemini CLI, after HTTP 400
+        ("exit 147", 147, None),
+        ("exit 173", 173, None),
+        ("kill -TERM $$", None, signal.SIGTERM),
+        ("kill -KILL $$", None, signal.SIGKILL),
+        ("kill -SEGV $$", None, signal.SIGSEGV),
+    ],
+)
+@pytest.mark.parametrize("sandbox", [pytest.param("bubblewrap", marks=sandboxed), "none"])
+def test_a_high_exit_code_is_no_signal(sandbox: str, command: str, exit_code: int | None, number: int | None) -> None:
+    with Path(os.devnull).open("w") as nothing:
+        box = Box(("/bin/sh", "-c", command), env={"PATH": "/usr/bin:/bin"}, cwd="/")
+        finished = Confined(choose_sandbox(sandbox), box, stdout=nothing, stderr=nothing).wait()
+    assert (finished.exit_code, finished.signal) == (exit_code, number)

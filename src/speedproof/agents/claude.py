@@ -30,12 +30,11 @@ _IN_BODY = ("temperature", "top_k", "top_p")
 """Parameters that it has no setting for; it adds them to the body of its requests as they stand."""
 _MODELS = (
     "ANTHROPIC_DEFAULT_FABLE_MODEL",
-    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
     "ANTHROPIC_DEFAULT_OPUS_MODEL",
     "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "ANTHROPIC_SMALL_FAST_MODEL",
     "CLAUDE_CODE_SUBAGENT_MODEL",
 )
+_SMALL_MODELS = ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_FAST_MODEL")
 
 
 class Claude:
@@ -88,6 +87,7 @@ class Claude:
                 "ANTHROPIC_BASE_URL": context.base_url,
                 "ANTHROPIC_API_KEY": context.token,
                 **dict.fromkeys(_MODELS, model),
+                **dict.fromkeys(_SMALL_MODELS, context.side_model or model),
                 "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
                 "DISABLE_TELEMETRY": "1",
                 "DISABLE_ERROR_REPORTING": "1",

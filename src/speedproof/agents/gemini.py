@@ -15,10 +15,15 @@ from speedproof.workspace.cache import Cache, Progress
 PACKAGE = "@google/gemini-cli"
 VERSION = "0.61.0"
 _CONFIG = ".gemini/settings.json"
+_SWITCHES = ".gemini/switches.json"
+_ANSWER_TIMEOUT = {"flagId": 45773134, "intValue": "600"}
+"""Its switch for the seconds an answer may take to begin, else 60: the gateway may be waiting for the provider."""
 _SESSIONS = ".gemini/tmp"
 
 _SIDE = ("base", "chat-compression-default", "agent-history-provider-summarizer")
 """Presets from which all its helpers take their models: summaries, checks for loops, corrections of edits."""
+_CHAT = "chat-base"
+"""The preset, itself upon `base`, from which the conversation takes its model."""
 _NAMES = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -47,14 +52,14 @@ class Gemini:
         return find_script("Gemini CLI", PACKAGE, "gemini", self._version, self._path, self._cache, progress)
 
     def launch(self, context: LaunchContext) -> Launch:
-        """Headless, prompt on standard input. Its helpers are given the attempt's own model, without its parameters."""
+        """Headless, prompt on standard input. Its helpers are given the side model, or the attempt's own without its
+        parameters."""
         given = context.parameters
         generation: dict[str, Any] = {_NAMES[name]: value for name, value in given.items() if name in _NAMES}
         if "reasoning_effort" in given:
             generation["thinkingConfig"] = {"thinkingLevel": given["reasoning_effort"]}
-        overrides: list[dict[str, Any]] = [
-            {"match": {"model": preset}, "modelConfig": {"model": context.model}} for preset in _SIDE
-        ]
+        models = {**dict.fromkeys(_SIDE, context.side_model or context.model), _CHAT: context.model}
+        overrides = [{"match": {"model": preset}, "modelConfig": {"model": model}} for preset, model in models.items()]
         if generation:
             overrides.append({"match": {"model": context.model}, "modelConfig": {"generateContentConfig": generation}})
         settings = {
@@ -72,9 +77,13 @@ class Gemini:
             env={
                 "GEMINI_API_KEY": context.token,
                 "GOOGLE_GEMINI_BASE_URL": context.base_url,
+                "GEMINI_EXP": f"{context.home}/{_SWITCHES}",
                 "GEMINI_CLI_NO_RELAUNCH": "true",  # one process, not a child of itself
             },
-            files={_CONFIG: json.dumps(settings, indent=2) + "\n"},
+            files={
+                _CONFIG: json.dumps(settings, indent=2) + "\n",
+                _SWITCHES: json.dumps({"flags": [_ANSWER_TIMEOUT], "experimentIds": []}) + "\n",
+            },
             stdin=context.prompt.encode(),
             configured={
                 name: Setting(value, _CONFIG, _NAMES.get(name, "thinkingLevel")) for name, value in given.items()
@@ -84,7 +93,7 @@ class Gemini:
     def outcome(self, left: Left) -> AgentOutcome | None:
         """From the result line on standard output; usage from the session file when there is none."""
         finished: bool | None = None
-        success: bool | None = None
+        ended = False
         error = line = total = None
         said: list[str] = []
         for number, event in reading.json_lines(left.stdout):
@@ -99,16 +108,17 @@ class Gemini:
                 case "error":  # it may go on after one
                     error, line = reading.text(event.get("message")), number
                 case "result":
-                    finished = success = event.get("status") == "success"
+                    ended = True
+                    finished = event.get("status") == "success"
                     failure = reading.text(reading.mapping(event.get("error")).get("message"))
-                    error, line = (None, None) if success else (failure or "an error without words", number)
+                    error, line = (None, None) if finished else (failure or "an error without words", number)
                     total = _total(event.get("stats"))
         if finished is None:
             return None
         answers = self._answers(left)
         return AgentOutcome(
             finished=finished,
-            claims_success=success,
+            claims_success=False if ended and not finished else None,  # its words say the rest
             message=reading.text("".join(said)),
             error=error,
             error_file="stdout.log" if error else None,

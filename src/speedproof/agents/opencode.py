@@ -21,9 +21,10 @@ _PROGRAMS = {"x86_64": "opencode-linux-x64-baseline", "aarch64": "opencode-linux
 _SEARCHERS = {"x86_64": "@vscode/ripgrep-linux-x64", "aarch64": "@vscode/ripgrep-linux-arm64"}
 _SEARCHER_VERSION = "1.18.0"
 _SEARCHER_INSIDE = "/opt/ripgrep"
+"""ripgrep, by which its search tools work."""
 _CONFIG = "opencode/config.json"
 _NOTES = ("AGENTS.md", "CLAUDE.md")
-
+"""What it reads of a repository. It would read settings, too, that name another provider or run programs."""
 _OPTIONS = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -92,15 +93,19 @@ class OpenCode:
             "lsp": False,
             "formatter": False,
             "model": f"gateway/{context.model}",
-            "small_model": f"gateway/{context.model}",
+            "small_model": f"gateway/{context.side_model or context.model}",
             "enabled_providers": ["gateway"],
             "permission": {"*": "allow", "webfetch": "deny", "websearch": "deny"},
             "instructions": [f"{context.workspace}/{name}" for name in _NOTES],
             "provider": {
                 "gateway": {
                     "npm": "@ai-sdk/openai-compatible",  # built in
-                    "options": {"baseURL": f"{context.base_url}/v1", "apiKey": "{env:OPENAI_API_KEY}"},
-                    "models": {str(context.model): model},
+                    "options": {
+                        "baseURL": f"{context.base_url}/v1",
+                        "apiKey": "{env:OPENAI_API_KEY}",
+                        "headerTimeout": 600_000,  # the gateway may be waiting for the provider
+                    },
+                    "models": {name: {} for name in [context.side_model] if name} | {str(context.model): model},
                 }
             },
         }
@@ -116,7 +121,7 @@ class OpenCode:
         }
         if most is not None:
             env["OPENCODE_EXPERIMENTAL_OUTPUT_TOKEN_MAX"] = str(most)  # else it stops at 32,000
-        run = (f"{INSIDE}/opencode", "run", "--format", "json", "--title", "Speedproof")
+        run = (f"{INSIDE}/opencode", "run", "--pure", "--format", "json", "--title", "Speedproof")
         return Launch(
             argv=("/bin/sh", "-c", 'PATH="$PATH:$0" exec "$@"', _SEARCHER_INSIDE, *run),
             env=env,
@@ -152,7 +157,7 @@ class OpenCode:
             return None
         return AgentOutcome(
             finished=finished,
-            claims_success=False if error else None,
+            claims_success=False if error else None,  # its words say the rest
             message=message,
             error=error,
             error_file="stdout.log" if error else None,

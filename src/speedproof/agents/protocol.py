@@ -40,6 +40,8 @@ class LaunchContext:
     """Address of the gateway, such as http://127.0.0.1:8765 (append /v1 for OpenAI's routes)."""
     token: str
     """The per-attempt key."""
+    side_model: str | None = None
+    """Model for small side tasks, where the agent has a place for one; null: the model itself."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """Model parameters that the user wants the agent configured with (docs/agents.md); each is one of the adapter's
     `parameters`."""

@@ -46,7 +46,8 @@ class Qwen:
         return find_script("Qwen Code", PACKAGE, "qwen", self._version, self._path, self._cache, progress)
 
     def launch(self, context: LaunchContext) -> Launch:
-        """Headless, prompt on standard input; its settings go before those of the workspace."""
+        """Headless, prompt on standard input. Its settings go before those that a repository brings, whose hooks and
+        servers are left out; what the repository denies stays denied."""
         given = dict(context.parameters)
         generation: dict[str, Any] = {
             "maxRetries": 0,  # else ten rounds of its seven attempts
@@ -56,21 +57,28 @@ class Qwen:
             generation["samplingParams"] = {"max_tokens": given.pop("max_output")}
         if given:
             generation["extra_body"] = given
+        reached = {"baseUrl": f"{context.base_url}/v1", "envKey": "OPENAI_API_KEY"}
+        models = [{"id": context.model, **reached, "generationConfig": generation}]
+        if context.side_model:
+            models.append({"id": context.side_model, **reached})
         settings = {
             "$version": 4,
+            "disableAllHooks": True,
+            "fastModel": context.side_model or "",
             "general": {"enableAutoUpdate": False},
             "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False, "enableAutoSkill": False},
-            "model": {"name": context.model, "generationConfig": generation},
+            "model": {"name": context.model},
+            "modelProviders": {"openai": models},
             "permissions": {"deny": ["web_fetch", "web_search"]},
             "privacy": {"usageStatisticsEnabled": False},
             "security": {"auth": {"selectedType": "openai"}},
             "telemetry": {"enabled": False},
         }
+        run = (f"{NODE_INSIDE}/node", f"{INSIDE}/.bin/qwen")
         return Launch(
-            argv=(f"{NODE_INSIDE}/node", f"{INSIDE}/.bin/qwen", "--yolo", "--output-format", "stream-json"),
+            argv=(*run, "--yolo", "--output-format=stream-json", "--allowed-mcp-server-names=none"),
             env={
                 "OPENAI_API_KEY": context.token,
-                "OPENAI_BASE_URL": f"{context.base_url}/v1",
                 "QWEN_CODE_SYSTEM_SETTINGS_PATH": f"{context.home}/{_CONFIG}",
                 "QWEN_CODE_SUPPRESS_YOLO_WARNING": "1",
             },
@@ -85,7 +93,6 @@ class Qwen:
     def outcome(self, left: Left) -> AgentOutcome | None:
         """From the result line on standard output; usage from the answers before it when there is none."""
         finished: bool | None = None
-        success: bool | None = None
         message = error = None
         line = steps = None
         usages: list[Usage | None] = []
@@ -103,8 +110,8 @@ class Qwen:
                 case "result":
                     said = reading.text(event.get("result"))
                     refused = said is not None and said.startswith(_REFUSED)
-                    finished = success = event.get("is_error") is False and not refused
-                    if not success:
+                    finished = event.get("is_error") is False and not refused
+                    if not finished:
                         error = reading.text(reading.mapping(event.get("error")).get("message")) or said
                         error, line = error or reading.text(event.get("subtype")) or "an error without words", number
                     message = said if said and not refused else message
@@ -113,7 +120,7 @@ class Qwen:
             return None
         return AgentOutcome(
             finished=finished,
-            claims_success=success,
+            claims_success=False if error else None,  # its words say the rest
             message=message,
             error=error,
             error_file="stdout.log" if error else None,

@@ -55,7 +55,7 @@ def _particulars(call: ModelCall) -> str:
         return "no answer was recorded"
     who = "the gateway refused with " if call.refused else ""
     status = "no answer" if outcome.status is None else f"HTTP {outcome.status}"
-    code = f" {outcome.error_code}" if outcome.error_code else ""
+    code = f" ({outcome.error_code})" if outcome.error_code else ""  # code: words would look like a key and its value
     text = f": {excerpt(outcome.error, 240)}" if outcome.error else "" if outcome.complete else ": the answer broke off"
     return f"{who}{status}{code}{text}"
 

@@ -172,6 +172,7 @@ class _LiveAttempt:
                 model=model_name,
                 base_url=f"http://127.0.0.1:{port}",
                 token=token,
+                side_model=next(iter(self.ready.wire.side_models), None),
                 parameters=self.ready.wire.configured,
             )
         )

@@ -28,7 +28,7 @@ from speedproof.gateway.scripted.faults import EDIT, FAULTS, Expected, fault_scr
 from speedproof.gateway.scripted.script import Turn
 from speedproof.journal import CallOutcome, ItemPlan, Method, Record, RunManifest, RunStore, Store
 from speedproof.journal.attempt import StopCause
-from speedproof.journal.base import now
+from speedproof.journal.base import digest_of, now
 from speedproof.journal.failure import FailureClass
 from speedproof.journal.status import PatchStatus, RunStatus
 from speedproof.journal.store import new_run_id
@@ -42,7 +42,7 @@ OPEN_CALL = "open_call"
 """The fault that is the agent's own: it leaves a tool call without an output."""
 NAMES = (*FAULTS, OPEN_CALL)
 """All faults, in the order of the matrix."""
-LIMITS = Limits(wall_s=60, idle_s=25)
+LIMITS = Limits(wall_s=90, idle_s=30)
 """What a cell may take: a provider that is silent for ever must be found out within it."""
 
 _TRAP = "must_patch"
@@ -79,6 +79,8 @@ class Cell(Record):
     """Its exit code; null when a signal ended it."""
     stopped_by: StopCause | None
     """The limit that ended it; null when it ended by itself."""
+    wall_limit_s: float | None
+    """Wall seconds it was allowed; null: any number."""
     calls: int
     """Model calls."""
     failed_calls: int
@@ -94,7 +96,7 @@ class Cell(Record):
     def wrong(self) -> tuple[str, ...]:
         """What is not as it must be; empty when all is well."""
         should = expected(self.fault)
-        most = (LIMITS.wall_s or 0) + _ENDING_S
+        most = float("inf") if self.wall_limit_s is None else self.wall_limit_s + _ENDING_S
         return tuple(
             said
             for ill, said in (
@@ -134,6 +136,7 @@ def try_faults(
     folder: Path,
     cache: Cache | None = None,
     path: Path | None = None,
+    limits: Limits = LIMITS,
     at_once: int = 3,
     told: Told = silent,
 ) -> list[Cell]:
@@ -145,7 +148,7 @@ def try_faults(
     cache = cache or Cache()
     adapter = get_agent(agent, path, cache=cache)
     met = [fault for fault in faults if meets(adapter, fault)]
-    suite = _make_task(folder)
+    suite = make_suite(folder, cache, limits)
     loaded = load_suite(suite)
     lanes = []
     for fault in met:
@@ -213,6 +216,7 @@ async def _cell(ready: Ready, run: RunStore, fault: str, item: ItemPlan, cancell
         seconds=process.wall_s if process else None,
         exit_code=process.exit_code if process else None,
         stopped_by=process.stopped_by if process else None,
+        wall_limit_s=ready.tasks[item.task].task.limits.wall_s,
         calls=status.calls,
         failed_calls=status.failed_calls,
         retries=sum(len(outcome.retries) for outcome in outcomes),
@@ -244,23 +248,22 @@ def _script(agent: Agent, fault: str) -> Script:
     return script.model_copy(update={"turns": (Turn(say=_IN_WORDS), *script.turns)})
 
 
-def _make_task(folder: Path) -> Path:
-    """A repository of two commits and a suite of one task without workloads; the suite's file."""
-    repository = folder / "squares"
-    git("init", "--quiet", str(repository))
-    for text in (_BASE, _EXPERT):
-        (repository / "squares.py").write_text(text)
-        git("add", "--all", cwd=repository)
-        git("commit", "--quiet", "-m", "squares", cwd=repository, env=_WHO | _WHEN)
-    task = {
-        "name": "squares",
-        "source": {"git": "./squares", "expert": "HEAD"},
-        "instructions": "Make squares() faster for large counts.\n",
-        "limits": LIMITS.model_dump(),
-    }
+def make_suite(folder: Path, cache: Cache, limits: Limits = LIMITS) -> Path:
+    """A suite of one task on a repository of two commits, without workloads and tests; its file, in `folder`."""
+    source = {"git": str(cache.entry("faults", digest_of([_BASE, _EXPERT]), _make_repository)), "expert": "HEAD"}
+    instructions = "Make squares() faster for large counts.\n"
+    task = {"name": "squares", "source": source, "instructions": instructions, "limits": limits.model_dump()}
     file = folder / "suite.yaml"
     file.write_text(json.dumps({"name": "faults", "tasks": [task]}))
     return file
+
+
+def _make_repository(folder: Path) -> None:
+    git("init", "--quiet", str(folder))
+    for text in (_BASE, _EXPERT):
+        (folder / "squares.py").write_text(text)
+        git("add", "--all", cwd=folder)
+        git("commit", "--quiet", "-m", "squares", cwd=folder, env=_WHO | _WHEN)
 
 
 def _name(failure: FailureClass | None) -> str:

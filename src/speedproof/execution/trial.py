@@ -78,6 +78,7 @@ async def hold_trial(
                 model=model.model,
                 base_url=f"http://127.0.0.1:{port}",
                 token=session.token,
+                side_model=next(iter(wire.side_models), None),
                 parameters=wire.configured,
             )
         )

@@ -1,8 +1,11 @@
 """A model request as it passes the gateway: what was asked, and what is sent in its place."""
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from speedproof.gateway.protocols import Route
@@ -13,12 +16,19 @@ from speedproof.journal.call import Illegal, IllegalKind, Watched
 SUPPLIED = "[The output of this tool call was never recorded.]"
 """What a repaired conversation holds where the agent left a tool call without its output."""
 _LONGEST_PARAMETER = 500
+_MOST_PARAMETERS = 60
 _MOST_TOOLS = 200
-_MOST_ILLEGAL = 20
+_MOST_OPENED = 500_000
+_MOST_COMMAS = 500_000
+"""Of lists and objects, and of their members, in one body: far more than the longest conversation has."""
 
 
 class Malformed(ValueError):
     """The body of a model request is no JSON object."""
+
+
+class TooMany(Malformed):
+    """The body of a model request may hold more values than can be read in good time."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,28 @@ def read_request(route: Route, raw: bytes, rules: Rules) -> Asked:
     a conversation repaired where the rules say so, and tools that the provider would run on the open network (such as
     web search) taken out: the sandbox has no network, so neither has its model. Raises Malformed."""
     assert route.dialect is not None
+    if raw.count(b"[") + raw.count(b"{") > _MOST_OPENED or raw.count(b",") > _MOST_COMMAS:
+        raise TooMany
     try:
-        body = json.loads(raw, object_pairs_hook=_once)
-        if not isinstance(body, dict):
-            raise Malformed
-        return _read(route, route.dialect, raw, body, rules)
+        with _without_collector():
+            body = json.loads(raw.decode(), object_pairs_hook=_once)
+            if not isinstance(body, dict):
+                raise Malformed
+            return _read(route, route.dialect, raw, body, rules)
     except (ValueError, RecursionError) as error:
         raise Malformed from error
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No search for garbage while there is none: among many new objects it takes twenty times as long as reading."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -112,7 +137,7 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
         stream=stream if route.model_call else None,
         asked=_parameters(dialect, body) | ({"hosted_tools": hosted[:_MOST_TOOLS]} if hosted else {}),
         sent=_parameters(dialect, sent),
-        tools=tuple(tool.name[:200] for tool in dialect.tools(body)[:_MOST_TOOLS]),
+        tools=tuple(tool.name[:100] for tool in dialect.tools(body)[:_MOST_TOOLS]),
         messages=entries,
         path=path,
         body=raw if sent == body else json.dumps(sent).encode(),
@@ -125,12 +150,12 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
             for name in rules.watch
             if route.model_call
         },
-        illegal=illegal[:_MOST_ILLEGAL],
+        illegal=illegal,
     )
 
 
 def _repair(dialect: Dialect, sent: dict[str, Any], illegal: tuple[Illegal, ...]) -> tuple[Illegal, ...]:
-    """Supply each missing output in `sent`; what was found, marked with what was done."""
+    """Supply each missing output that was found in `sent`; what was found, marked with what was done."""
     done: list[Illegal] = []
     for one in reversed(illegal):  # from the end: what is inserted moves only what comes after
         if one.kind is IllegalKind.OUTPUT_MISSING:
@@ -143,6 +168,10 @@ def _repair(dialect: Dialect, sent: dict[str, Any], illegal: tuple[Illegal, ...]
 
 def _bounded(value: Any) -> Any:
     """A parameter's value, or its size when it is too long for a record."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, dict | list) and _holds_more_than(value, _LONGEST_PARAMETER):
+        return f"[more than {_LONGEST_PARAMETER} characters of JSON]"
     try:
         size = len(canonical_json(value))
     except (RecursionError, ValueError):
@@ -150,8 +179,20 @@ def _bounded(value: Any) -> Any:
     return value if size <= _LONGEST_PARAMETER else f"[{size} characters of JSON]"
 
 
+def _holds_more_than(value: Any, most: int) -> bool:
+    """Whether there are more values than this in a list or object."""
+    pending, seen = [value], 0
+    while pending and seen <= most:
+        node = pending.pop()
+        seen += 1
+        if isinstance(node, dict | list):
+            pending += node if isinstance(node, list) else node.values()
+    return seen > most
+
+
 def _parameters(dialect: Dialect, body: Mapping[str, Any]) -> dict[str, Any]:
-    return {k[:200]: _bounded(v) for k, v in list(body.items())[:_MOST_TOOLS] if k not in dialect.content}
+    named = ((name, value) for name, value in body.items() if name not in dialect.content)
+    return {name[:100]: _bounded(value) for name, value in islice(named, _MOST_PARAMETERS)}
 
 
 def _remote(dialect: Dialect, body: Mapping[str, Any]) -> str | None:
@@ -164,5 +205,5 @@ def _remote(dialect: Dialect, body: Mapping[str, Any]) -> str | None:
             pending += node
         elif isinstance(node, dict):
             recalled = next((str(k)[:200] for k, v in node.items() if dialect.is_remote(str(k), v)), None)
-            pending += node.values()
+            pending += [value for value in node.values() if isinstance(value, dict | list)]
     return recalled

@@ -42,9 +42,9 @@ class Meter:
     _reserved: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
     """Input tokens and US dollars of calls in flight."""
 
-    def begin(self, call: Hashable, reserved_input: int, reserved_usd: float | None, *, step: bool) -> None:
-        """A call is forwarded; `step`: it is a model call, not a side route."""
-        self.steps += step
+    def begin(self, call: Hashable, reserved_input: int, reserved_usd: float | None) -> None:
+        """A call is forwarded."""
+        self.steps += 1
         self._reserved[call] = (reserved_input, reserved_usd or 0.0)
 
     def end(self, call: Hashable, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:

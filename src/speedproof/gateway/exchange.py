@@ -1,74 +1,45 @@
 """One exchange: a request of the agent, recorded, checked, forwarded, and its answer, passed on and recorded."""
 
 import asyncio
-import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime
 
 import aiohttp
 from aiohttp import web
 
 from speedproof.errors import RecordError
-from speedproof.gateway.asked import Asked, Malformed, read_request
-from speedproof.gateway.body import TooLarge, Undecodable, decode_body, read_body
+from speedproof.gateway.asked import Asked
+from speedproof.gateway.body import Place
+from speedproof.gateway.heavy import Heavy
+from speedproof.gateway.intake import Intake, cut_off, take_in
 from speedproof.gateway.pace import Slot
 from speedproof.gateway.passing import AgentGone, Passing
 from speedproof.gateway.patience import DOWN, Try, Verdict
 from speedproof.gateway.protocols import route
 from speedproof.gateway.protocols.chat import Chat
-from speedproof.gateway.protocols.dialect import Dialect
+from speedproof.gateway.refusal import Refusal, of_flood, of_illegal, of_limit
 from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
 from speedproof.gateway.upstream import Answer, Refused, Request
 from speedproof.journal import CallIntent, CallOutcome, FailureClass, StopCause
 from speedproof.journal.base import now
-from speedproof.journal.call import Illegal, Retry
+from speedproof.journal.call import BROKEN, Retry
 from speedproof.journal.provider import classify
 from speedproof.journal.redaction import redact
 from speedproof.journal.reset import resets_at
 
-BUDGET_CODE = "speedproof_budget_exhausted"
-ILLEGAL_CODE = "speedproof_illegal_conversation"
 _LONGEST_ERROR = 2_000
 _LONGEST_REFUSAL = 1 << 20
 """Bytes of an error's body that are read before it is passed on."""
-_LIMIT_NAMES = {StopCause.STEPS: "model calls", StopCause.TOKENS: "tokens", StopCause.COST: "cost"}
 
 
-@dataclass(eq=False)
-class Refusal(Exception):
-    """The gateway answers by itself."""
-
-    status: int
-    message: str
-    code: str
-    kind: str | None = None
-    """The error's type; null: the one that the provider uses with this status."""
-
-    def response(self, dialect: Dialect | None) -> web.Response:
-        """The refusal in the provider's own error form."""
-        return web.json_response(
-            (dialect or Chat()).error(self.status, self.message, self.kind, self.code, None), status=self.status
-        )
+_UNRECORDED = Refusal(500, "the call could not be recorded", "speedproof_record_failed")
 
 
 def _full() -> Refusal:
-    limit = f"The limit of any attempt is {MOST_CALLS:,} model calls and {MOST_RECORDED >> 20} MiB of their records."
-    return Refusal(400, f"{limit} It is used up: the attempt ends here, and no more calls are recorded.", BUDGET_CODE)
-
-
-def _of_remote(name: str) -> Refusal:
-    why = "the attempt has no network, so neither has its model"
-    return Refusal(400, f"'{name}' makes the provider fetch or recall content: {why}.", "remote_content_refused")
-
-
-def _of_illegal(first: Illegal) -> Refusal:
-    what = first.kind.value.replace("_", " ")
-    where = f"tool call {first.call_id}, entry {first.entry} of the conversation"
-    return Refusal(400, f"The conversation is not legal ({what}: {where}); the attempt ends here.", ILLEGAL_CODE)
+    return of_flood(MOST_CALLS, MOST_RECORDED)
 
 
 async def _chain(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -81,12 +52,14 @@ async def _chain(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
 class Exchange:
     """Serves one request of a session."""
 
-    def __init__(self, session: Session, request: web.BaseRequest, client: aiohttp.ClientSession) -> None:
+    def __init__(self, session: Session, request: web.BaseRequest, client: aiohttp.ClientSession, heavy: Heavy) -> None:
         self._session = session
         self._request = request
         self._client = client
+        self._heavy = heavy
         self._call = 0
-        self._route = route(request.method, request.rel_url.raw_path)
+        self._path = request.raw_path.partition("?")[0]  # as it was sent: an address of another host is no route
+        self._route = route(request.method, self._path)
         self._dialect = self._route.dialect
         self._passing = Passing((self._dialect or Chat()).reader())
         self._refused: Refusal | None = None
@@ -94,6 +67,7 @@ class Exchange:
         self._retries: list[Retry] = []
         self._resets_at: datetime | None = None
         self._started = time.monotonic()
+        self._whole = False  # whether all of the request came
 
     async def serve(self) -> web.StreamResponse:
         """Record the intent, check, forward, pass the answer on, record the outcome, whatever happens.
@@ -102,79 +76,81 @@ class Exchange:
         """
         if self._session.overflowed and self._session.stopped is not None:
             return _full().response(self._dialect)
-        raw, cut = await read_body(self._request)
-        decoded, refusal = self._read(raw, cut)
-        self._session.touch()
-        self._call = self._session.next_call()
+        place = Place(self._session.large)
         try:
-            self._record_intent(raw, decoded)
-        except RecordError:
-            unrecorded = Refusal(500, "the call could not be recorded", "speedproof_record_failed")
-            return unrecorded.response(self._dialect)
-        self._started = time.monotonic()
+            return await self._serve(place)
+        except AgentGone:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            return web.Response()  # to nobody
+        finally:
+            place.give_back()
+
+    async def _serve(self, place: Place) -> web.StreamResponse:
+        session, came = self._session, list[bytes]()
+        try:
+            taken = await take_in(self._request, self._route, session.rules, self._heavy, place, came)
+        except (asyncio.CancelledError, AgentGone):
+            if self._begin(cut_off(came)):
+                self._finish(metered=False)
+            raise
+        self._whole = True
+        if not self._begin(taken):
+            return _UNRECORDED.response(self._dialect)
         metered = False
         try:
-            self._check(refusal)
-            if self._route.dialect is not None:
+            await self._keep(taken)
+            self._check(taken.refusal)
+            if self._route.model_call:
                 metered = True
-                self._session.begin(
-                    self._call, len(self._asked.body), self._asked.sent_model, step=self._route.model_call
-                )
+                session.begin(self._call, len(self._asked.body), self._asked.sent_model)
             return await self._forward()
+        except RecordError:
+            self._refused = _UNRECORDED
+            return _UNRECORDED.response(self._dialect)
         except Refusal as error:
             self._refused = error
             return error.response(self._dialect)
-        except AgentGone:
-            return web.Response()  # to nobody
         finally:
             self._finish(metered=metered)
 
-    def _read(self, raw: bytes, cut: bool) -> tuple[bytes, Refusal | None]:
-        """The body without its content encoding, and why it cannot be forwarded, if so."""
-        body = b""
-        try:
-            if cut:
-                raise TooLarge
-            body = decode_body(raw, self._request.headers.get("Content-Encoding", ""))
-            if self._dialect is None:
-                self._asked = Asked(body=body)
-                return body, None
-            self._asked = asked = read_request(self._route, body, self._session.rules)
-            return body, None if asked.remote is None else _of_remote(asked.remote)
-        except TooLarge:
-            return b"", Refusal(413, "The request body is larger than 64 MiB.", "request_too_large")
-        except Undecodable as error:
-            return b"", Refusal(400, f"The request body cannot be decoded: {error}.", "invalid_content_encoding")
-        except Malformed:
-            return body, Refusal(400, "We could not parse the JSON body of your request.", "invalid_json")
-
-    def _record_intent(self, raw: bytes, decoded: bytes) -> None:
-        asked = self._asked
-        request_sha256 = hashlib.sha256(raw).hexdigest()
-        sent_sha256 = hashlib.sha256(asked.body).hexdigest() if asked.body else None
-        self._session.record(
-            CallIntent(
-                call=self._call,
-                at=now(),
-                method=self._request.method[:20],
-                path=self._request.rel_url.raw_path[:500],
-                protocol=self._route.protocol or "other",
-                model_asked=asked.model,
-                stream=asked.stream,
-                asked=asked.asked,
-                sent=asked.sent,
-                tools=asked.tools,
-                messages=asked.messages,
-                request_bytes=len(raw),
-                request_sha256=request_sha256,
-                sent_sha256=sent_sha256,
-                watched=asked.watched,
-                illegal=asked.illegal,
-            )
+    def _begin(self, taken: Intake) -> bool:
+        """Record the intent; whether that succeeded."""
+        session, asked = self._session, taken.asked
+        self._asked = asked
+        session.touch()
+        self._call = session.next_call()
+        self._started = time.monotonic()
+        intent = CallIntent(
+            call=self._call,
+            at=now(),
+            method=self._request.method,
+            path=self._path[:500],
+            protocol=self._route.protocol or "other",
+            model_asked=asked.model,
+            stream=asked.stream,
+            asked=asked.asked,
+            sent=asked.sent,
+            tools=asked.tools,
+            messages=asked.messages,
+            request_bytes=taken.size,
+            request_sha256=taken.sha256,
+            sent_sha256=taken.sent_sha256,
+            watched=asked.watched,
+            illegal=asked.illegal,
         )
-        self._session.keep(request_sha256, decoded)
-        if sent_sha256 is not None and sent_sha256 != request_sha256:
-            self._session.keep(sent_sha256, asked.body)
+        try:
+            session.record(intent)
+        except RecordError:
+            return False  # Gateway.close raises it
+        return True
+
+    async def _keep(self, taken: Intake) -> None:
+        """Keep the body as asked and, where it differs, as sent. Raises RecordError."""
+        keep, sent = self._session.keep, self._asked.body
+        await self._heavy.run(len(taken.body), keep, taken.sha256, taken.body, named=not taken.coded)
+        if taken.sent_sha256 is not None and taken.sent_sha256 != taken.sha256:
+            await self._heavy.run(len(sent), keep, taken.sent_sha256, sent)
 
     def _check(self, refusal: Refusal | None) -> None:
         """Raise the Refusal that keeps this request from being forwarded, if there is one."""
@@ -196,12 +172,11 @@ class Exchange:
         cause = session.stopped or session.exhausted
         if cause is not None:
             session.stop(cause)
-            name = _LIMIT_NAMES.get(cause, cause.value)
-            raise Refusal(400, f"The limit of {name} is used up; the attempt ends here.", BUDGET_CODE)
+            raise of_limit(cause)
         open_ = [one for one in self._asked.illegal if not one.repaired]
         if open_ and session.rules.stop:
             session.stop(StopCause.PROTOCOL)
-            raise _of_illegal(open_[0])
+            raise of_illegal(open_[0])
 
     def _keys(self) -> list[str]:
         """The keys that the agent shows, wherever its protocol has their place."""
@@ -256,7 +231,7 @@ class Exchange:
         except (aiohttp.ClientError, OSError) as error:
             if passing.response is not None:
                 if not passing.reader.complete:
-                    passing.reader.error = f"the connection to the provider broke: {type(error).__name__}: {error}"
+                    passing.reader.error = f"{BROKEN}: {type(error).__name__}: {error}"
                 if self._request.transport is not None:
                     self._request.transport.abort()  # the agent must see that the answer is cut
                 return passing.response
@@ -324,7 +299,7 @@ class Exchange:
             call=self._call,
             at=now(),
             status=status,
-            answered_by="provider" if refused is None else "gateway",
+            answered_by="provider" if refused is None and self._whole else "gateway",
             error=None if answer.error is None else redact(answer.error, session.secrets)[:_LONGEST_ERROR],
             error_code=answer.error_code,
             complete=answer.complete,

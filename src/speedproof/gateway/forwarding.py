@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from io import BytesIO
 from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
@@ -51,6 +52,7 @@ _NEVER_SENT = HOP_BY_HOP | {
     "x-api-key",
     "x-goog-api-key",
 }
+_IN_PIECES = 1 << 20
 _NEVER_ASKED = frozenset({"access_token", "api-key", "api_key", "key"})
 """Query parameters that hold the agent's token."""
 _NEVER_RETURNED = HOP_BY_HOP | {"alt-svc", "content-encoding", "content-length", "date", "server", "set-cookie"}
@@ -120,7 +122,7 @@ class Forwarder(ABC):
                 outgoing.method,
                 outgoing.url,
                 headers=outgoing.headers,
-                data=outgoing.body or None,
+                data=_payload(outgoing.body),
                 allow_redirects=False,
                 proxy=_proxy(outgoing.url.scheme, outgoing.url.host or ""),
             )
@@ -140,6 +142,11 @@ class Forwarder(ABC):
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(redact(f"{type(error).__name__}: {error}", self.secrets), passing=passes(error))
+
+
+def _payload(body: bytes) -> bytes | BytesIO | None:
+    """A body as the client wants it: a long one in pieces, so that nothing else waits while it is sent."""
+    return BytesIO(body) if len(body) > _IN_PIECES else body or None
 
 
 @lru_cache(maxsize=64)

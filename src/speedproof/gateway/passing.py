@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import aiohttp
 from aiohttp import web
 
 from speedproof.gateway.protocols.answer import AnswerReader
@@ -13,6 +14,8 @@ from speedproof.gateway.sse import EventParser
 from speedproof.gateway.upstream import Answer
 from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END
 
+LONGEST_WRITE_S = 120.0
+"""Seconds that an agent may leave a piece of its answer unread: its call holds a place at the provider."""
 MOST_KEPT = 64 << 20
 """Bytes of an answer that are kept; what comes after passes on unkept."""
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-openrouter-request-id", "x-amzn-requestid", "x-goog-request-id")
@@ -23,10 +26,11 @@ class AgentGone(Exception):
 
 
 async def to_agent(writing: Awaitable[object]) -> None:
-    """Await a write to the agent. Raises AgentGone when it is no longer there."""
+    """Await a write to the agent. Raises AgentGone when it is no longer there, or does not read."""
     try:
-        await writing
-    except ConnectionError as error:
+        async with asyncio.timeout(LONGEST_WRITE_S):
+            await writing
+    except (ConnectionError, TimeoutError) as error:
         raise AgentGone from error
 
 
@@ -61,16 +65,39 @@ class Passing:
             self.request_id = self.request_id or answer.headers.get(name)
         self.status = answer.status
         self._streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
+        chunks = self._kept(answer.chunks)
+        if self._streamed:
+            chunks = self._events(chunks, hide_usage=hide_usage)
+        else:
+            whole, chunks = await self._first(chunks)
+            if whole is not None:  # headers and body in one go
+                self.response = web.Response(status=answer.status, headers=answer.headers, body=whole)
+                await to_agent(self.response.prepare(request))
+                await to_agent(self.response.write_eof())
+                self.passed = len(whole)
+                touch()
+                return self.response
         response = self.response = web.StreamResponse(status=answer.status, headers=answer.headers)
         await to_agent(response.prepare(request))
         touch()
-        chunks = self._kept(answer.chunks)
-        async for chunk in self._events(chunks, hide_usage=hide_usage) if self._streamed else chunks:
+        async for chunk in chunks:
             await to_agent(response.write(chunk))
             self.passed += len(chunk)
             touch()
         await to_agent(response.write_eof())
         return response
+
+    async def _first(self, chunks: AsyncIterator[bytes]) -> tuple[bytes | None, AsyncIterator[bytes]]:
+        """The body when it came in one piece, else null and its chunks from the first on."""
+        begun: list[bytes] = []
+        try:
+            async for chunk in chunks:
+                begun.append(chunk)
+                if len(begun) > 1:
+                    return None, _chain(begun, chunks)
+        except (aiohttp.ClientError, OSError) as error:
+            return None, _broken(begun, error)  # what had come is passed on before the agent sees the cut
+        return b"".join(begun), chunks
 
     def finish(self) -> None:
         """Read what can only be read when all of it is there."""
@@ -113,3 +140,16 @@ class Passing:
             self.reader.read_event(rest)
             if hide_usage and not self.reader.only_usage(rest):
                 yield rest.raw
+
+
+async def _chain(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for chunk in begun:
+        yield chunk
+    async for chunk in rest:
+        yield chunk
+
+
+async def _broken(begun: list[bytes], error: Exception) -> AsyncIterator[bytes]:
+    for chunk in begun:
+        yield chunk
+    raise error

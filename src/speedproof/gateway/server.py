@@ -11,7 +11,9 @@ from aiohttp import web
 from speedproof.errors import InputError
 from speedproof.gateway.asked import Rules
 from speedproof.gateway.budget import Budget, Meter
+from speedproof.gateway.connection import Connections
 from speedproof.gateway.exchange import Exchange
+from speedproof.gateway.heavy import Heavy
 from speedproof.gateway.models import ModelChoice
 from speedproof.gateway.pace import Paces
 from speedproof.gateway.patience import Patience
@@ -31,6 +33,7 @@ class Gateway:
         """`told` hears of each change of a provider's pace, and of a provider that serves no more calls."""
         self._paces = Paces(told, told)
         self._patience = patience or Patience()
+        self._heavy = Heavy()
         self._client: aiohttp.ClientSession | None = None
         self._runners: dict[Session, list[web.ServerRunner]] = {}
 
@@ -119,12 +122,11 @@ class Gateway:
             session.handlers.add(task)
             try:
                 session.touch()
-                return await Exchange(session, request, self._client).serve()
+                return await Exchange(session, request, self._client, self._heavy).serve()
             finally:
                 session.handlers.discard(task)
 
-        server = web.Server(handle, handler_cancellation=True, auto_decompress=False, access_log=None)
-        runner = web.ServerRunner(server, shutdown_timeout=_GRACE_S)
+        runner = web.ServerRunner(Connections(session, handle), shutdown_timeout=_GRACE_S)
         await runner.setup()
         await web.SockSite(runner, sock).start()
         self._runners[session].append(runner)

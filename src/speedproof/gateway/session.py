@@ -2,7 +2,9 @@
 
 import asyncio
 import secrets
+import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +28,9 @@ MOST_RECORDED = 128 << 20
 """Bytes of calls.jsonl; likewise."""
 MOST_BODIES = 2 << 30
 """Bytes of bodies.zst; likewise."""
+
+MOST_LARGE = 8
+"""Large bodies that an attempt may have at the gateway at once; more wait, so that they do not fill the memory."""
 
 
 class Session:
@@ -66,10 +71,14 @@ class Session:
         """Why calls.jsonl could not be written; Gateway.close raises it."""
         self.closing = False
         """Whether the attempt has ended and connections are being cut."""
+        self.large = asyncio.Semaphore(MOST_LARGE)
+        """Places for large bodies."""
         self.handlers: set[asyncio.Task[Any]] = set()
         """Tasks that serve its requests."""
         self._file: JsonLines | None = JsonLines(calls)
         self._bodies = None if bodies is None else BodyWriter(bodies)
+        self._to_keep: deque[tuple[str, bytes, bool]] = deque()
+        self._keeping = threading.Lock()
         self._recorded = 0
 
     def __repr__(self) -> str:
@@ -124,34 +133,48 @@ class Session:
             self.stop_event.set()
             raise
 
-    def keep(self, name: str, body: bytes) -> None:
+    def keep(self, name: str, body: bytes, *, named: bool = True) -> None:
         """Keep a body under the SHA-256 that calls.jsonl names it by, secrets removed, where bodies are kept at all.
 
-        Raises RecordError, and asks for the agent's end, when it cannot.
+        `named`: the name is this body's own digest, not that of its compressed form. Raises RecordError, and asks for
+        the agent's end, when it cannot.
         """
         if self._bodies is None or not body:
             return
-        for secret in filter(None, self.secrets):
-            body = body.replace(secret.encode(), REDACTED.encode())
+        with self._keeping:
+            self._to_keep.append((name, body, named))
+            if len(self._to_keep) > 1:
+                return  # another thread is at it, and goes on with this one
         try:
-            self._bodies.add(name, body)
+            while self._to_keep:
+                self._keep(self._bodies, *self._to_keep[0])
+                with self._keeping:
+                    self._to_keep.popleft()
         except RecordError as error:
+            self._to_keep.clear()
             self.failure = self.failure or error
             self.stop_event.set()
             raise
+
+    def _keep(self, bodies: BodyWriter, name: str, body: bytes, named: bool) -> None:
+        clean = body
+        for secret in filter(None, self.secrets):
+            clean = clean.replace(secret.encode(), REDACTED.encode())
+        bodies.add(name, clean, name if named and clean is body else None)
 
     @property
     def exhausted(self) -> StopCause | None:
         """The limit, of the attempt or of its run, that leaves no room for another call."""
         return next((cause for meter in self.meters if (cause := meter.exhausted()) is not None), None)
 
-    def begin(self, call: int, request_bytes: int, model: str | None, *, step: bool) -> None:
-        """A call is forwarded: it counts from now on."""
+    def begin(self, call: int, request_bytes: int, model: str | None) -> None:
+        """A model call is forwarded: it counts from now on."""
         self.calls_in_flight += 1
         least = least_input(request_bytes)
-        price = self.model.price(Usage(uncached_input=least, output=0), model)
+        costly = any(meter.budget.cost_usd is not None for meter in self.meters)
+        price = self.model.price(Usage(uncached_input=least, output=0), model) if costly else None
         for meter in self.meters:
-            meter.begin((self.token, call), least, price, step=step)
+            meter.begin((self.token, call), least, price)
 
     def end(self, call: int, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
         """It has ended."""

@@ -10,10 +10,9 @@ import errno
 import hashlib
 import os
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import zstandard
 from pydantic import Field, ValidationError
@@ -31,6 +30,7 @@ _KEPT = 8
 _KEPT_BYTES = 64 << 20
 _DEEPEST = 256
 """So many bodies may stand one upon another: whoever reads the last one reads them all."""
+_PIECE = 1 << 12
 _WORTH = 128
 """A shared part shorter than this does not pay for the dependence."""
 
@@ -95,11 +95,12 @@ class BodyWriter:
         self._recent = _Recent()
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
 
-    def add(self, name: str, raw: bytes) -> None:
+    def add(self, name: str, raw: bytes, sha256: str | None = None) -> None:
         """Store a body under `name`, the SHA-256 of its original bytes; one whose name is stored already is left out.
 
         `raw` is what is stored: the body with its secrets replaced, LONGEST_BODY at most. Raises RecordError when it is
-        longer, or the disk refuses it; the bodies before it stand, and another try may follow.
+        longer, or the disk refuses it; the bodies before it stand, and another try may follow. `sha256`: of `raw`,
+        where the caller knows it.
         """
         if name in self._names:
             return
@@ -109,7 +110,7 @@ class BodyWriter:
         packed = self._compressor.compress(raw[prefix : len(raw) - suffix])
         header = BodyHeader(
             name=name,
-            sha256=hashlib.sha256(raw).hexdigest(),
+            sha256=sha256 or hashlib.sha256(raw).hexdigest(),
             size=len(raw),
             base=base,
             prefix=prefix,
@@ -136,11 +137,15 @@ class BodyWriter:
         best: tuple[int | None, int, int] = (None, 0, 0)
         saved = _WORTH
         for number, body in reversed(self._recent.bodies.items()):
-            if min(len(raw), len(body)) > saved and self._depths[number] < _DEEPEST:
+            half = saved // 2  # whichever saves more shares more than this with one end
+            alike = raw.startswith(body[:half]) or raw.endswith(body[-half:])
+            if alike and min(len(raw), len(body)) > saved and self._depths[number] < _DEEPEST:
                 prefix = _common_beginning(raw, body)
                 suffix = _common_end(raw, body, min(len(raw), len(body)) - prefix)
                 if prefix + suffix > saved:
                     saved, best = prefix + suffix, (number, prefix, suffix)
+            if saved > len(raw) - len(raw) // 16:
+                break  # hardly anything is left to save
         return best
 
     def _write(self, record: bytes) -> None:
@@ -275,23 +280,24 @@ def _header(file: BinaryIO, before: list[tuple[BodyHeader, int]]) -> BodyHeader 
 
 
 def _common_beginning(a: bytes, b: bytes) -> int:
-    return _longest(min(len(a), len(b)), lambda begin, end: a.startswith(b[begin:end], begin))
+    limit = min(len(a), len(b))
+    for begin in range(0, limit, _PIECE):
+        end = min(begin + _PIECE, limit)
+        if apart := _apart(a[begin:end], b[begin:end], "big"):
+            return end - apart
+    return limit
 
 
 def _common_end(a: bytes, b: bytes, limit: int) -> int:
-    return _longest(limit, lambda begin, end: a.endswith(b[len(b) - end : len(b) - begin], 0, len(a) - begin))
+    for begin in range(0, limit, _PIECE):
+        end = min(begin + _PIECE, limit)
+        if apart := _apart(a[len(a) - end : len(a) - begin], b[len(b) - end : len(b) - begin], "little"):
+            return end - apart
+    return limit
 
 
-def _longest(limit: int, same: Callable[[int, int], bool]) -> int:
-    """How many bytes agree, `same` telling it for a range: in steps that double, then by halves of the last one."""
-    good, step = 0, 256
-    while good < limit and same(good, min(good + step, limit)):
-        good, step = min(good + step, limit), step * 2
-    bad = min(good + step, limit + 1)  # the bytes up to here do not all agree
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if same(good, middle):
-            good = middle
-        else:
-            bad = middle
-    return good
+def _apart(a: bytes, b: bytes, order: Literal["big", "little"]) -> int:
+    """Bytes of two pieces of one length from the first that differs on (big), or up to the last (little)."""
+    if a == b:
+        return 0
+    return ((int.from_bytes(a, order) ^ int.from_bytes(b, order)).bit_length() + 7) // 8

@@ -82,10 +82,10 @@ class CallIntent(Record):
     """Number of the call within the attempt, from 1."""
     at: datetime
     """When the request had been read, UTC."""
-    method: str
-    """HTTP method."""
-    path: str
-    """HTTP path as the agent asked for it, without query."""
+    method: str | None = None
+    """HTTP method; null for what could not be read as an HTTP request."""
+    path: str | None = None
+    """HTTP path as the agent asked for it, without query; null likewise."""
     protocol: Protocol
     """chat, responses, messages (Anthropic), gemini, or other for a side route such as /v1/models."""
     model_asked: str | None = None

@@ -40,6 +40,7 @@ _WORDS = (
         r"tool_use.{0,10} ids were found without",
         r"tool_calls.{0,10} must be followed by tool messages",
         r"did not have response messages",
+        r"number of function response parts is equal",
     ),
     _words(
         F.TOOL_CALL_MISSING,
@@ -47,6 +48,7 @@ _WORDS = (
         r"no tool call found for",
         r"role 'tool' must be a response to",
         r"unexpected .{0,3}tool_use_id.{0,3} found in .{0,3}tool_result",
+        r"function response turn comes immediately after a function call",
     ),
     _words(F.EMPTY_TOOL_RESULT, _REQUEST, r"content cannot be empty if .{0,3}is_error"),
     _words(
@@ -64,7 +66,7 @@ _WORDS = (
         _REQUEST,
         r"unterminated string starting at",
         r"expecting (?:value|property name|'.' delimiter).{0,60}line \d+ column",
-        r"(?:arguments?|function_call|tool_call).{0,60}(?:valid json|json|pars(?:e|ing))",
+        r"(?:\barguments?|function_call|tool_call).{0,60}(?:valid json|json|pars(?:e|ing))",
         r"(?:invalid|malformed|unparsable|parse|decode) .{0,40}(?:arguments|tool call)",
     ),
     _words(F.BAD_KEY, _ACCESS, r"api[ _-]?key.{0,20}expired", r"expired.{0,10}api[ _-]?key"),

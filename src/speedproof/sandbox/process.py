@@ -14,6 +14,29 @@ from typing import IO
 from speedproof.errors import SandboxError
 from speedproof.sandbox.box import Box, Sandbox
 
+_ENDING = frozenset(
+    {
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGILL,
+        signal.SIGTRAP,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGKILL,
+        signal.SIGUSR1,
+        signal.SIGSEGV,
+        signal.SIGUSR2,
+        signal.SIGPIPE,
+        signal.SIGALRM,
+        signal.SIGTERM,
+        signal.SIGXCPU,
+        signal.SIGSYS,
+    }
+)
+"""Signals that end processes: the others stop none, or nobody sends them."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -141,7 +164,8 @@ class Confined:
         else:
             _signal_group(self.process.pid)
         told = code - 128 if self._inner is not None else 0  # how bubblewrap tells of a signal inside
-        number = -code if code < 0 else told if told in signal.valid_signals() else None
+        # Of a program that exits with such a code it tells the same. Gemini CLI exits with 144 for HTTP 400.
+        number = -code if code < 0 else told if told in _ENDING else None
         return Finished(
             exit_code=None if number is not None else code,
             signal=number,

@@ -2,13 +2,17 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import count, islice
+from typing import Any, Literal, NamedTuple
 
 from speedproof.gateway.protocols.answer import AnswerReader
 from speedproof.journal.call import Illegal, IllegalKind, Protocol
 
+MOST_ILLEGAL = 20
+"""Things that are forbidden in one conversation of which each is told."""
 _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -40,8 +44,7 @@ class Tool:
         return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True)
-class ToolUse:
+class ToolUse(NamedTuple):
     """A call of a tool that the model made."""
 
     id: str
@@ -51,8 +54,7 @@ class ToolUse:
     """Whether its arguments are no JSON object."""
 
 
-@dataclass(frozen=True)
-class ToolResult:
+class ToolResult(NamedTuple):
     """What the agent says came of a tool call."""
 
     id: str
@@ -61,8 +63,7 @@ class ToolResult:
     """Whether it is marked as an error and holds nothing, which its protocol forbids."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One message or item of a conversation."""
 
     by_model: bool
@@ -208,57 +209,58 @@ def is_address(value: Any) -> bool:
 
 
 def find_illegal(dialect: Dialect, conversation: Conversation) -> list[Illegal]:
-    """What the protocol forbids in a conversation, in its order."""
+    """What the protocol forbids in a conversation, in its order: the first MOST_ILLEGAL things."""
     found: list[Illegal] = []
     names: dict[str, str] = {}
-    open_: list[tuple[str, int]] = []
+    open_ = _Open()
 
-    def missing() -> None:
-        for call, index in open_:
-            found.append(
-                Illegal(kind=IllegalKind.OUTPUT_MISSING, call_id=call[:200], tool=_short(names.get(call)), entry=index)
-            )
-        open_.clear()
+    def note(kind: IllegalKind, call: str, index: int) -> None:
+        if len(found) < MOST_ILLEGAL:
+            found.append(Illegal(kind=kind, call_id=call[:200], tool=_short(names.get(call)), entry=index))
 
     for index, entry in enumerate(conversation.entries):
-        if open_ and not entry.results and dialect.results_follow:
-            missing()
+        if open_.calls and not entry.results and dialect.results_follow:
+            for call, begun in islice(open_.calls.values(), MOST_ILLEGAL):
+                note(IllegalKind.OUTPUT_MISSING, call, begun)
+            open_ = _Open()
         for result in entry.results:
-            place = next((at for at, (call, _) in enumerate(open_) if call == result.id), None)
-            if place is None:
-                found.append(
-                    Illegal(
-                        kind=IllegalKind.CALL_MISSING,
-                        call_id=result.id[:200],
-                        tool=_short(names.get(result.id)),
-                        entry=index,
-                    )
-                )
-            else:
-                open_.pop(place)
+            if not open_.close(result.id):
+                note(IllegalKind.CALL_MISSING, result.id, index)
             if result.empty_error:
-                found.append(
-                    Illegal(
-                        kind=IllegalKind.EMPTY_ERROR,
-                        call_id=result.id[:200],
-                        tool=_short(names.get(result.id)),
-                        entry=index,
-                    )
-                )
+                note(IllegalKind.EMPTY_ERROR, result.id, index)
         for use in entry.uses:
             names[use.id] = use.name
-            open_.append((use.id, index))
+            open_.add(use.id, index)
             if use.malformed:
-                found.append(
-                    Illegal(
-                        kind=IllegalKind.ARGUMENTS_MALFORMED,
-                        call_id=use.id[:200],
-                        tool=_short(use.name),
-                        entry=index,
-                    )
-                )
-    missing()
+                note(IllegalKind.ARGUMENTS_MALFORMED, use.id, index)
+        if len(found) == MOST_ILLEGAL:
+            return found
+    for call, begun in islice(open_.calls.values(), MOST_ILLEGAL):
+        note(IllegalKind.OUTPUT_MISSING, call, begun)
     return found
+
+
+class _Open:
+    """Calls without an output so far, in their order; ids may come twice."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, tuple[str, int]] = {}
+        """Id and entry of each, by a number."""
+        self._numbers: dict[str, deque[int]] = {}
+        self._next = count()
+
+    def add(self, call: str, entry: int) -> None:
+        number = next(self._next)
+        self.calls[number] = (call, entry)
+        self._numbers.setdefault(call, deque()).append(number)
+
+    def close(self, call: str) -> bool:
+        """Whether there was a call of this id; the oldest is closed."""
+        numbers = self._numbers.get(call)
+        if not numbers:
+            return False
+        del self.calls[numbers.popleft()]
+        return True
 
 
 def _short(name: str | None) -> str | None:

@@ -1,8 +1,10 @@
 """Google's Gemini generateContent. Its JSON takes every field's name in camelCase and in snake_case; so do we."""
 
 import re
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -91,14 +93,15 @@ class Gemini(Dialect):
         if not contents:
             raise Unreadable("* GenerateContentRequest.contents: contents is not specified", "contents")
         entries = []
-        open_: list[tuple[str | None, str]] = []
+        open_ = _Open()
         for index, content in enumerate(contents):
             role, parts = _content(index, content)
             results = tuple(_result(mapping(value), open_) for value in _parts(parts, "functionResponse"))
             if not results:
-                open_.clear()
+                open_ = _Open()
             calls = [mapping(value) for value in _parts(parts, "functionCall")] if role == "model" else []
-            open_ += [(_id(call), _name(call)) for call in calls]
+            for call in calls:
+                open_.add(_id(call), _name(call))
             entries.append(Entry(role == "model", content, tuple(map(_use, calls)), results))
         return Conversation([body.get("tools"), _field(body, "systemInstruction")], tuple(entries))
 
@@ -252,16 +255,36 @@ def _use(call: dict[str, Any]) -> ToolUse:
     return ToolUse(_id(call) or _name(call), _name(call), args is not None and not isinstance(args, dict))
 
 
-def _result(response: dict[str, Any], open_: list[tuple[str | None, str]]) -> ToolResult:
-    """A response under the id of its call among those still open, which it closes: the one with its id, else the first
-    with its name, provided that one of the two has no id."""
+class _Open:
+    """Calls of a turn without a response so far."""
+
+    def __init__(self) -> None:
+        self._next = count()
+        self._calls: dict[int, tuple[str | None, str]] = {}
+        self._places: dict[tuple[str, str], deque[int]] = defaultdict(deque)
+
+    def add(self, own: str | None, name: str) -> None:
+        number = next(self._next)
+        self._calls[number] = (own, name)
+        for place in (("name", name), ("unnumbered", name) if own is None else ("id", own)):
+            self._places[place].append(number)
+
+    def close(self, own: str | None, name: str) -> tuple[str | None, str] | None:
+        """The call that a response belongs to, closed: the one with its id, else the first with its name, provided
+        that one of the two has no id."""
+        for place in (("name", name),) if own is None else (("id", own), ("unnumbered", name)):
+            numbers = self._places.get(place, deque())
+            while numbers:
+                if (call := self._calls.pop(numbers.popleft(), None)) is not None:
+                    return call
+        return None
+
+
+def _result(response: dict[str, Any], open_: _Open) -> ToolResult:
+    """A response under the id of its call, or its name where it has none."""
     own, name = _id(response), _name(response)
-    same = [call for call in open_ if own is not None and call[0] == own]
-    same += [call for call in open_ if call[1] == name and (own is None or call[0] is None)]
-    if not same:
-        return ToolResult(own or name)
-    open_.remove(same[0])
-    return ToolResult(same[0][0] or same[0][1])
+    call = open_.close(own, name)
+    return ToolResult(own or name) if call is None else ToolResult(call[0] or call[1])
 
 
 def _declared(declaration: dict[str, Any]) -> Tool:

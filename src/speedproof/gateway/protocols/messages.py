@@ -60,7 +60,7 @@ class Messages(Dialect):
     def conversation(self, body: Mapping[str, Any]) -> Conversation:
         messages = entries_of(body.get("messages"), "messages")
         entries: list[Entry] = []
-        open_: tuple[ToolUse, ...] = ()
+        open_: list[ToolUse] = []
         for index, message in enumerate(messages):
             role, blocks = message.get("role"), _blocks(message.get("content"), index)
             if not isinstance(role, str) or role not in _ROLES:
@@ -69,10 +69,10 @@ class Messages(Dialect):
                 results = tuple(_result(block) for block in blocks if block.get("type") == "tool_result")
                 entries.append(Entry(False, message, results=results if role == "user" else ()))
                 continue
-            open_ += tuple(_use(block) for block in blocks if block.get("type") == "tool_use")
+            open_ += (_use(block) for block in blocks if block.get("type") == "tool_use")
             goes_on = index + 1 < len(messages) and messages[index + 1].get("role") == "assistant"
-            entries.append(Entry(True, message, uses=() if goes_on else open_))
-            open_ = open_ if goes_on else ()
+            entries.append(Entry(True, message, uses=() if goes_on else tuple(open_)))
+            open_ = open_ if goes_on else []
         return Conversation([body.get("tools"), body.get("system")], tuple(entries))
 
     def tools(self, body: Mapping[str, Any]) -> tuple[Tool, ...]:

@@ -1,6 +1,7 @@
 """What OpenAI's two protocols share: tools, arguments, token counts, errors."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from speedproof.gateway.protocols.answer import mapping, parsed
@@ -9,6 +10,8 @@ from speedproof.journal import Usage
 from speedproof.journal.usage import usage_of_whole_input
 
 _LOCAL_TOOLS = {"function", "custom", "local_shell", "apply_patch", "namespace", "tool_search"}
+_REMEMBERED = 4_096
+"""Characters of arguments up to which it is remembered whether they parse."""
 _TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests"}
 
 
@@ -47,7 +50,17 @@ def malformed(arguments: Any) -> bool:
     """Whether a function's arguments are no JSON object; no arguments at all are allowed."""
     if arguments is None or arguments == "":
         return False
-    return not isinstance(parsed(arguments) if isinstance(arguments, str) else arguments, dict)
+    if isinstance(arguments, str):
+        return not (_known_object(arguments) if len(arguments) < _REMEMBERED else _is_object(arguments))
+    return not isinstance(arguments, dict)
+
+
+def _is_object(text: str) -> bool:
+    return isinstance(parsed(text), dict)
+
+
+_known_object = lru_cache(maxsize=4096)(_is_object)
+"""The same, remembered: a conversation repeats its calls in every request."""
 
 
 def count_tokens(

@@ -51,7 +51,7 @@ class Responses(Dialect):
         items = body["input"] = list(body["input"])
         kind = str(items[missing.entry].get("type", "function_call"))
         after = missing.entry + 1
-        while after < len(items) and _entry(items[after]).by_model:  # an answer is several items: it stays whole
+        while after < len(items) and _by_model(items[after]):  # an answer is several items: it stays whole
             after += 1
         items.insert(after, {"type": f"{kind}_output", "call_id": missing.call_id, "output": text})
 
@@ -82,8 +82,12 @@ def _entry(item: dict[str, Any]) -> Entry:
         )
     elif call and kind.endswith("_output"):
         results = (ToolResult(str(call)),)
-    by_model = kind.endswith("_call") or kind == "reasoning" or item.get("role") == "assistant"
-    return Entry(by_model, item, uses, results)
+    return Entry(_by_model(item), item, uses, results)
+
+
+def _by_model(item: dict[str, Any]) -> bool:
+    kind = str(item.get("type", "message"))
+    return kind.endswith("_call") or kind == "reasoning" or item.get("role") == "assistant"
 
 
 class _Reader(AnswerReader):

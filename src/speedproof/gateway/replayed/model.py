@@ -15,7 +15,7 @@ from speedproof.gateway.asked import Rules
 from speedproof.gateway.protocols import route
 from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.replayed.difference import Difference, changed
-from speedproof.gateway.replayed.normalise import Normal, normalise
+from speedproof.gateway.replayed.normalise import normalise
 from speedproof.gateway.replayed.recorded import End, RecordedCall, RecordedCalls
 from speedproof.gateway.replayed.spoken import Names
 from speedproof.gateway.upstream import EVERY, Answer, Refused, Request
@@ -24,6 +24,7 @@ from speedproof.journal.call import BROKEN, Protocol
 from speedproof.journal.redaction import REDACTED
 
 DIFFERS_CODE = "speedproof_replay_differs"
+Digests = tuple[str, ...]
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -89,12 +90,12 @@ class ReplayedModel:
         """The recorded answer, or an error where none belongs to the request."""
         del client  # nothing leaves this process
         body = request.body.replace(request.session.encode(), REDACTED.encode())
-        normal = normalise(request.method, request.path, body)
-        call = self._take(normal)
+        digests = self._recorded.same.digests(request.method, request.path, body)
+        call = self._take(digests)
         if call is None:
-            yield self._end(request, normal)
+            yield self._end(request, body, digests)
             return
-        self._names.learn(call.method, call.path, self._recorded.sent(call), body, normal.digests[1:])
+        self._names.learn(call.method, call.path, self._recorded.sent(call), body, digests[1:])
         if call.refusal is not None:
             raise Refused(call.status or 502, *call.refusal)
         given = self._names.translate(self._recorded.answer(call))
@@ -104,49 +105,55 @@ class ReplayedModel:
             await _silence()
         yield Answer(call.status, _headers(call, given), _arriving(given, call.end))
 
-    def _take(self, normal: Normal) -> RecordedCall | None:
+    def _take(self, digests: Digests) -> RecordedCall | None:
         """The next call with this request."""
-        call = next((c for c in self._waiting if c.digests == normal.digests), None)
+        call = next((c for c in self._waiting if c.digests == digests), None)
         if call is not None and self.difference is None:
             self._waiting.remove(call)
             self._answered.append(call)
             return call
         return None
 
-    def _end(self, request: Request, normal: Normal) -> Answer:
+    def _end(self, request: Request, body: bytes, digests: Digests) -> Answer:
         """The end of the replay, in the form of a provider's error."""
         at_end = not any(call.refusal is None for call in self._waiting)
         if self.difference is None and not (at_end and self._cut_short):
-            self.difference = self._difference(normal)
+            self.difference = self._difference(request, body, digests)
         self.over.set()
         message = f"The replay ends here: {self.difference or 'the record is at its end'}."
         dialect = route(request.method, request.path).dialect or Chat()
         error = dialect.error(400, message, None, DIFFERS_CODE, None)
-        body = json.dumps(error).encode()
-        return Answer(400, CIMultiDict({"Content-Type": "application/json"}), _arriving(body, "whole"))
+        told = json.dumps(error).encode()
+        return Answer(400, CIMultiDict({"Content-Type": "application/json"}), _arriving(told, "whole"))
 
-    def _difference(self, normal: Normal) -> Difference:
+    def _difference(self, request: Request, body: bytes, digests: Digests) -> Difference:
         """How a request that no recorded call answers differs from the one in its conversation that is next."""
-        again = next((c for c in reversed(self._answered) if c.digests == normal.digests), None)
+        again = next((c for c in reversed(self._answered) if c.digests == digests), None)
         if again is not None:
             return Difference(kind="repeated", call=again.number)
 
         def nearness(call: RecordedCall) -> tuple[int, bool, bool, int]:
-            both = zip(call.digests[1:], normal.digests[1:], strict=False)
+            both = zip(call.digests[1:], digests[1:], strict=False)
             shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
-            return shared, call.digests[0] == normal.digests[0], call in self._waiting, -call.number
+            return shared, call.digests[0] == digests[0], call in self._waiting, -call.number
 
         expected = [call for call in self._waiting if call.refusal is None]
         nearest = max((*expected, *self._answered), key=nearness, default=None)
         if nearest is None or not expected:
             return Difference(kind="extra", call=None if nearest is None else nearest.number)
         if nearest in self._answered:
-            follows = len(normal.digests) > len(nearest.digests) and nearness(nearest)[0] == len(nearest.digests) - 1
+            follows = len(digests) > len(nearest.digests) and nearness(nearest)[0] == len(nearest.digests) - 1
             if follows:
                 return Difference(kind="extra", call=nearest.number)
             nearest = max(expected, key=nearness)
-        recorded = normalise(nearest.method, nearest.path, self._recorded.sent(nearest))
-        return changed(nearest.number, recorded, normal)
+        try:
+            return changed(
+                nearest.number,
+                normalise(nearest.method, nearest.path, self._recorded.sent(nearest)),
+                normalise(request.method, request.path, body),
+            )
+        except RecursionError:
+            return Difference(kind="changed", call=nearest.number, where="a place too deep to be shown")
 
 
 def _headers(call: RecordedCall, body: bytes) -> CIMultiDict[str]:

@@ -7,12 +7,13 @@ In both, what varies between two runs is replaced by its kind: ‹time›, ‹du
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from speedproof.gateway.protocols import route
-from speedproof.gateway.protocols.dialect import Entry, Unreadable
+from speedproof.gateway.protocols.dialect import Unreadable
 from speedproof.journal.base import canonical_json
 from speedproof.sandbox.box import HOME, WORKSPACE
 
@@ -31,14 +32,14 @@ _CLOCK = (
 _TIMES = (
     rf"((?<![\d.])(?:19|20)\d\d[-/](?:0?[1-9]|1[0-2])[-/](?:[12]\d|3[01]|0?[1-9])(?!\d)(?:[T ,]{{1,2}}{_CLOCK})?)",
     r"(\b20\d{6}[T_-]\d{6}Z?\b)",
-    rf"(\b(?:{_DAY},?\s+)?{_MONTH}\s+\d{{1,2}}(?:,?\s+{_CLOCK}(?:,?\s+\d{{4}}\b)?|,?\s+\d{{4}}\b(?:,?\s+{_CLOCK})?))",
+    rf"(\b(?:{_DAY},?\s+)?{_MONTH}\s+\d{{1,2}}(?:,?\s+{_CLOCK}(?:,?\s+(?:19|20)\d\d\b)?|,?\s+(?:19|20)\d\d\b(?:,?\s+{_CLOCK})?))",
     rf"(\b{_DAY},?\s+{_MONTH}\s+\d{{1,2}}\b)",
-    rf"(\b(?:{_DAY},?\s+)?\d{{1,2}}\s+{_MONTH}\s+\d{{4}}\b(?:,?\s+{_CLOCK})?)",
+    rf"(\b(?:{_DAY},?\s+)?\d{{1,2}}\s+{_MONTH}\s+(?:19|20)\d\d\b(?:,?\s+{_CLOCK})?)",
     r"((?<![\w.:])\d{1,2}:[0-5]\d:[0-5]\d(?:[.,]\d+)?(?: ?[AP]M)?(?![\w:]))",
     r"((?<![\w.:])\d{1,2}:[0-5]\d ?[AP]M\b)",
     r"((?<![\w.])1[5-9]\d{8}(?:\.\d{1,9}|\d{3}|\d{6}|\d{9})?(?![\w.]?\d)\b)",
 )
-_NUMBER = r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
+_NUMBER = r"(?<![\w.])\d+(?:,\d{3}){0,4}(?:\.\d+)?(?:e[-+]?\d+)?"
 _UNIT = (
     r"(?:ns|nsecs?|nanoseconds?|[µμu]s|usecs?|microseconds?|ms|msecs?|milliseconds?|s|secs?|seconds?|mins?|minutes?|"
     r"hrs?|hours?)"
@@ -58,15 +59,19 @@ _IDS = (
     r"(?<![0-9A-Za-z])([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})(?![0-9A-Za-z])",
     rf"\b{_MAKER}[_-]((?=[A-Za-z]*\d)[A-Za-z0-9]{{12,}})(?![0-9A-Za-z])",
     r"(?<![0-9A-Za-z.])((?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64})(?![0-9A-Za-z])",
+    r"(?:^|\bOutput: )(\d{7}) (?=[A-Za-z])",  # one commit in 27 has an abbreviation without a letter
+    r"^\[[^\]\s]{1,200} (?:\(root-commit\) )?(\d{7})\] ",
     r"\bsession ID (\d+)\b",
 )
 _NAMES = (r"/tmp/(tmp[a-z0-9_]{8}|tmp\.[A-Za-z0-9]{6,12}|[\w-]+[.-](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{6,10})(?![\w.-])",)
-_PROCESSES = (r"(?i:\bpid)\W{1,3}(\d+)\b", r"(?m:^)\[\d+\] (\d+)(?m:$)")
-_LISTED = re.compile(r"^[-dlbcps][rwxsStT-]{9}[+@.]? .*$", re.MULTILINE)
+_PROCESSES = (r"(?i:\bpid)\W{1,3}(\d+)\b", r"^\[\d+\] (\d+)$")
+_LISTED = re.compile(r"[-dlbcps][rwxsStT-]{9}[+@.]? ")
+_TELLS = re.compile(r"\d|/tmp/|\bChunk ID")
+"""What a line that holds anything of this must hold."""
 _LISTINGS = (
-    r"(?m:^)[-dlbcps][rwxsStT-]{9}[+@.]? (\d+) ",  # links: a folder has one for each folder in it
-    r"(?m:^)d[rwxsStT-]{9}[+@.]? ‹listing› \S+ \S+ (\d+) ",  # a folder's size depends on its disk
-    r"(?m:^)total (\d+)(?m:$)",
+    r"^[-dlbcps][rwxsStT-]{9}[+@.]? (\d+) ",  # links: a folder has one for each folder in it
+    r"^d[rwxsStT-]{9}[+@.]? ‹listing› \S+ \S+ (\d+) ",  # a folder's size depends on its disk
+    r"^total (\d+)$",
 )
 _REST = {
     "listing": _LISTINGS,
@@ -75,7 +80,7 @@ _REST = {
     "tokens": (r"\bOriginal token count: (\d+)\b",),
     "chunk": (r"\bChunk ID: ([0-9a-f]{6})\b",),
     "system": (
-        r"\bLinux[ -]((?:[\w.-]+ )?\d+\.\d+\.\d[\w.+-]*(?: #\d+[^\n\"]{0,60}?(?= x86_64| aarch64))?)",
+        r"\bLinux[ -]((?:[\w.-]{1,64} )?\d+\.\d+\.\d[\w.+-]*(?: #\d+[^\n\"]{0,60}?(?= x86_64| aarch64))?)",
         r"\bkernel (\d+\.\d+\.\d[\w.+-]*)",
     ),
 }
@@ -91,7 +96,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 _SPOKEN = {"name", "id", "process"}
 """Kinds that a model takes up in its answer: the commit it just made, the process to wait for."""
 _PATTERNS = [(kind, re.compile(pattern)) for kind, patterns in _KINDS.items() for pattern in patterns]
-_PLACE = re.compile(r"(?:/[^/\s\"'<>]+)*/work/tmp\w{8}/attempt-\w{8}/(tree|home)\b")
+_PLACE = re.compile(r"(?:/[^/\s\"'<>]{1,100}){0,10}/work/tmp\w{8}/attempt-\w{8}/(tree|home)\b")
 _TIMED = re.compile(
     r"duration|elapsed|took|wall_?time|latency|timestamp|(?:created|updated|modified)_?at$", re.IGNORECASE
 )
@@ -105,25 +110,21 @@ class Normal:
     """Everything but the conversation, by key."""
     entries: tuple[Any, ...]
     """Messages or items of the conversation."""
-    digests: tuple[str, ...]
-    """Of method, path and head; then of each entry."""
-
-    @property
-    def digest(self) -> str:
-        """Of all of it."""
-        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
 
-@dataclass
 class _Reader:
     """Replaces what varies, and keeps what a model may take up."""
 
-    calls: Mapping[str, int] = field(default_factory=dict)
-    """Ids of the conversation's tool calls, numbered."""
-    spoken: list[str] = field(default_factory=list)
+    def __init__(self, calls: Mapping[str, int] = {}) -> None:
+        """`calls`: ids of tool calls, numbered."""
+        self.calls = calls
+        self.spoken: list[str] = []
+        self._replacing = [(pattern, partial(self._replace, kind)) for kind, pattern in _PATTERNS]
 
     def value(self, value: Any, key: str = "") -> Any:
         match value:
+            case str() if key == "model":
+                return value  # its name may hold a date, and says which one it is
             case str():
                 if key.lower().endswith("id") and value in self.calls:
                     return f"‹call {self.calls[value]}›"
@@ -140,10 +141,14 @@ class _Reader:
     def text(self, text: str) -> str:
         if "/attempt-" in text:
             text = _PLACE.sub(lambda found: WORKSPACE if found[1] == "tree" else HOME, text)
-        text = _LISTED.sub(lambda found: re.sub(" +", " ", found[0]), text)  # columns are as wide as their numbers
-        for kind, pattern in _PATTERNS:
-            text = pattern.sub(self._replacing(kind), text)
-        return text
+        return "\n".join(self._line(line) if _TELLS.search(line) else line for line in text.split("\n"))
+
+    def _line(self, line: str) -> str:
+        if _LISTED.match(line):
+            line = re.sub(" +", " ", line)  # columns are as wide as their numbers
+        for pattern, replace in self._replacing:
+            line = pattern.sub(replace, line)
+        return line
 
     def _text_or_json(self, text: str, key: str) -> Any:
         """A text, read as JSON where it is an object or a list: two spellings of one value are the same."""
@@ -159,71 +164,80 @@ class _Reader:
         text = self.text(spelled)
         return number if text == spelled else text
 
-    def _replacing(self, kind: str) -> Callable[[re.Match[str]], str]:
-        def replace(found: re.Match[str]) -> str:
-            if kind in _SPOKEN:
-                self.spoken.append(found[1])
-            whole, at = found[0], found.start()
-            return f"{whole[: found.start(1) - at]}‹{kind}›{whole[found.end(1) - at :]}"
+    def _replace(self, kind: str, found: re.Match[str]) -> str:
+        if kind in _SPOKEN:
+            self.spoken.append(found[1])
+        whole, at = found[0], found.start()
+        return f"{whole[: found.start(1) - at]}‹{kind}›{whole[found.end(1) - at :]}"
 
-        return replace
+
+class Normaliser:
+    """Tells whether two requests are the same. Every entry is read once, however often its conversation comes."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, str] = {}
+
+    def digests(self, method: str, path: str, body: bytes) -> tuple[str, ...]:
+        """Digests of what stays the same: of method, path and head, then of each entry."""
+        head, entries = _parts(method, path, body)
+        return tuple(self._digest(calls, part) for calls, part in [({}, [method, path, head]), *entries])
+
+    def _digest(self, calls: Mapping[str, int], part: Any) -> str:
+        try:
+            raw = _sha256([calls, part])
+            if raw not in self._known:
+                self._known[raw] = _sha256(_Reader(calls).value(part)).hex()
+            return self._known[raw]
+        except RecursionError:
+            return _sha256(repr(part)).hex()
 
 
 def normalise(method: str, path: str, body: bytes) -> Normal:
-    """What stays the same of a request; one that is no JSON, or not of its protocol's shape, is its text."""
-    try:
-        parsed = json.loads(body) if body else {}
-        if isinstance(parsed, dict):
-            return _read(method, path, parsed)
-    except (ValueError, RecursionError):
-        pass
-    return _normal(method, path, {"body": _Reader().text(body.decode(errors="replace"))}, ())
+    """What stays the same of a request, to be shown. Raises RecursionError for one that is nested too deeply."""
+    head, entries = _parts(method, path, body)
+    return Normal(_Reader().value(head), tuple(_Reader(calls).value(part) for calls, part in entries))
 
 
 def spoken(method: str, path: str, body: bytes, wanted: Sequence[int]) -> list[list[str]]:
-    """What a model may take up of what was replaced in a request, in order, for each of the entries wanted.
-
-    Raises ValueError or RecursionError for what is no JSON.
-    """
-    conversation = _conversation(method, path, json.loads(body))
-    calls = _numbered(conversation)
+    """What a model may take up of what was replaced in a request, in order, for each of the entries wanted."""
+    _, entries = _parts(method, path, body)
     found = []
     for index in wanted:
+        calls, part = entries[index]
         reader = _Reader(calls)
-        reader.value(conversation[index].raw)
+        reader.value(part)
         found.append(reader.spoken)
     return found
 
 
-def _read(method: str, path: str, body: dict[str, Any]) -> Normal:
-    conversation = _conversation(method, path, body)
-    reader = _Reader(_numbered(conversation))
-    head = reader.value(_head(body) if conversation else body)
-    entries = []
-    for entry in conversation:
-        raw = entry.raw
-        if isinstance(raw, dict) and isinstance(raw.get("id"), str) and raw["id"] not in reader.calls:
-            raw = raw | {"id": "‹id›"}
-        entries.append(reader.value(raw))
-    return _normal(method, path, head, tuple(entries))
-
-
-def _conversation(method: str, path: str, body: dict[str, Any]) -> tuple[Entry, ...]:
-    dialect = route(method, path).dialect
-    if dialect is None:
-        return ()
+def _parts(method: str, path: str, body: bytes) -> tuple[Any, list[tuple[dict[str, int], Any]]]:
+    """The head of a request, and each entry of its conversation with the numbers of its tool calls. A request that is
+    no JSON object, or not of its protocol's shape, is all head."""
     try:
-        return dialect.conversation(body).entries
+        parsed = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict):
+        return body.decode(errors="replace"), []
+    dialect = route(method, path).dialect
+    try:
+        conversation = () if dialect is None else dialect.conversation(parsed).entries
     except Unreadable:
-        return ()
-
-
-def _numbered(conversation: tuple[Entry, ...]) -> dict[str, int]:
+        conversation = ()
+    if not conversation:
+        return parsed, []
     numbers: dict[str, int] = {}
+    entries: list[tuple[dict[str, int], Any]] = []
     for entry in conversation:
-        for use in entry.uses:
-            numbers.setdefault(use.id, len(numbers) + 1)
-    return numbers
+        own = [use.id for use in entry.uses]
+        for call in own:
+            numbers.setdefault(call, len(numbers) + 1)
+        calls = {call: numbers[call] for call in (*own, *(r.id for r in entry.results)) if call in numbers}
+        raw = entry.raw
+        if isinstance(raw, dict) and isinstance(raw.get("id"), str) and raw["id"] not in calls:
+            raw = raw | {"id": "‹id›"}
+        entries.append((calls, raw))
+    return _head(parsed), entries
 
 
 def _head(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,7 +245,5 @@ def _head(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in _SAID} | inner
 
 
-def _normal(method: str, path: str, head: Any, entries: tuple[Any, ...]) -> Normal:
-    parts = [[method, path, head], *entries]
-    digests = (hashlib.sha256(canonical_json(p).encode(errors="surrogatepass")).hexdigest() for p in parts)
-    return Normal(head, entries, tuple(digests))
+def _sha256(value: Any) -> bytes:
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).digest()

@@ -6,8 +6,8 @@ from typing import Literal
 
 from speedproof.errors import InputError, RecordError
 from speedproof.gateway.asked import Malformed, Rules, read_request
-from speedproof.gateway.protocols import route
-from speedproof.gateway.replayed.normalise import normalise
+from speedproof.gateway.protocols import Route, route
+from speedproof.gateway.replayed.normalise import Normaliser
 from speedproof.journal import AttemptStore, CallIntent, CallOutcome
 from speedproof.journal.bodies import read_bodies
 from speedproof.journal.call import BROKEN, CUT_BY_AGENT, CUT_BY_END
@@ -20,15 +20,12 @@ End = Literal["whole", "broken", "silent", "open"]
 class RecordedCall:
     """One call of the record."""
 
-    number: int
-    """Its number in calls.jsonl."""
-    method: str
+    intent: CallIntent
+    """What the agent asked for."""
     path: str
     """The path it was sent to, below the API's root."""
     digests: tuple[str, ...]
     """Of its normalised head and entries."""
-    request: str
-    """Name of the request's body, as the agent sent it."""
     status: int | None
     """HTTP status of the answer; null when none came."""
     response: str | None
@@ -37,6 +34,21 @@ class RecordedCall:
     request_id: str | None
     refusal: tuple[str, str] | None
     """Message and code of a call that the gateway answered by itself."""
+
+    @property
+    def number(self) -> int:
+        """Its number in calls.jsonl."""
+        return self.intent.call
+
+    @property
+    def method(self) -> str:
+        """Its HTTP method; it had one, or it would have no route."""
+        return self.intent.method or ""
+
+
+def _route(intent: CallIntent) -> Route | None:
+    """Where a recorded request went; null for what was no HTTP."""
+    return None if intent.method is None or intent.path is None else route(intent.method, intent.path)
 
 
 class RecordedCalls:
@@ -48,6 +60,8 @@ class RecordedCalls:
 
         Raises InputError when bodies were not kept, RecordError when the record is damaged.
         """
+        self.same = Normaliser()
+        """Tells which call a request is."""
         self._rules = rules
         self._bodies = read_bodies(store.folder / "bodies.zst")
         lines, bad = store.calls()
@@ -66,44 +80,47 @@ class RecordedCalls:
 
     def sent(self, call: RecordedCall) -> bytes:
         """The body of its request, as it would be sent now. Raises RecordError."""
-        where = route(call.method, call.path)
-        raw = self._body(call.number, call.request)
-        return raw if where.dialect is None else read_request(where, raw, self._rules).body
+        return self._sent(call.intent)[1]
 
     def answer(self, call: RecordedCall) -> bytes:
         """The body of its answer, as far as it came. Raises RecordError."""
         return b"" if call.response is None else self._body(call.number, call.response)
 
     def _call(self, intent: CallIntent, outcomes: Mapping[int, CallOutcome]) -> RecordedCall | None:
-        where = route(intent.method, intent.path)
-        if where.protocol is None:
+        where = _route(intent)
+        if where is None or where.protocol is None:
             return None
         outcome = outcomes.get(intent.call)
         refused = outcome is not None and outcome.answered_by == "gateway"
-        path, body = where.path, b""
-        if where.dialect is not None:
-            if refused and self._bodies.header(intent.request_sha256) is None:
-                return None  # what could not be read was not kept
-            try:
-                asked = read_request(where, self._body(intent.call, intent.request_sha256), self._rules)
-            except Malformed:
-                return None
-            path, body = asked.path or where.path, asked.body
+        if refused and where.dialect is not None and self._bodies.header(intent.request_sha256) is None:
+            return None  # what could not be read was not kept
+        try:
+            path, body = self._sent(intent)
+        except Malformed:
+            return None
         response = None if outcome is None else outcome.response_sha256
         if response is not None:
             self._body(intent.call, response)
         return RecordedCall(
-            number=intent.call,
-            method=intent.method,
+            intent=intent,
             path=path,
-            digests=normalise(intent.method, path, body).digests,
-            request=intent.request_sha256,
+            digests=self.same.digests(intent.method or "", path, body),
             status=None if outcome is None else outcome.status,
             response=response,
             end=_end(outcome),
             request_id=None if outcome is None else outcome.provider_request_id,
             refusal=(outcome.error or "", outcome.error_code or "") if outcome is not None and refused else None,
         )
+
+    def _sent(self, intent: CallIntent) -> tuple[str, bytes]:
+        """Path and body as they would be sent now. Raises Malformed."""
+        where = _route(intent)
+        assert where is not None
+        raw = self._body(intent.call, intent.request_sha256) if intent.request_bytes else b""
+        if where.dialect is None:
+            return where.path, raw
+        asked = read_request(where, raw, self._rules)
+        return asked.path or where.path, asked.body
 
     def _body(self, number: int, name: str) -> bytes:
         body = self._bodies.get(name)
