@@ -85,7 +85,7 @@ def test_each_configured_parameter_stands_in_the_file_that_is_named(name: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_without_parameters_none_is_configured(name: str) -> None:
     launch = get_agent(name).launch(LaunchContext("p", "/w", "/h", "m", "http://127.0.0.1:8765", "t"))
-    [text] = launch.files.values()
+    text = "".join(launch.files.values())
     assert not launch.configured
     assert not any(word in text for word in ("temperature", "seed", "effort", "thinking"))
 
@@ -100,5 +100,5 @@ def test_small_tasks_are_the_side_models_and_the_attempts_own_without_one(name: 
 
 def _models(name: str, context: LaunchContext) -> set[str]:
     """The models that an agent's configuration names."""
-    [text] = get_agent(name).launch(context).files.values()
+    text = "".join(get_agent(name).launch(context).files.values())
     return set(re.findall(r'"(?:gateway/)?(big|small)"', text))

@@ -80,6 +80,14 @@ async def test_repair_supplies_the_output_and_the_attempt_goes_on(tmp_path: Path
 
 
 @in_loop
+async def test_a_long_conversation_is_repaired_in_every_turn(tmp_path: Path) -> None:
+    choice, _ = scripted(tmp_path, "  - finish: done\n")
+    turns = [part for n in range(50) for part in (ITEM | {"call_id": f"call_{n}"}, USER)]
+    async with place(tmp_path, choice, rules=Rules(repair=True)) as agent:
+        assert (await agent.post("/v1/responses", responses(*turns)))[0] == 200
+
+
+@in_loop
 async def test_stop_ends_the_attempt_at_the_first_illegal_request(tmp_path: Path) -> None:
     choice, model = scripted(tmp_path, "  - finish: done\n")
     async with place(tmp_path, choice, rules=Rules(stop=True)) as agent:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from speedproof.gateway.protocols import Route
-from speedproof.gateway.protocols.dialect import Dialect, Unreadable, find_illegal
+from speedproof.gateway.protocols.dialect import MOST_ILLEGAL, Dialect, Unreadable, find_illegal
 from speedproof.journal.base import canonical_json
 from speedproof.journal.call import Illegal, IllegalKind, Watched
 
@@ -18,6 +18,8 @@ SUPPLIED = "[The output of this tool call was never recorded.]"
 _LONGEST_PARAMETER = 500
 _MOST_PARAMETERS = 60
 _MOST_TOOLS = 200
+_MOST_REPAIRED = 1_000
+"""Outputs supplied in one conversation: an agent that leaves calls open leaves one in every turn."""
 _MOST_OPENED = 500_000
 _MOST_COMMAS = 500_000
 """Of lists and objects, and of their members, in one body: far more than the longest conversation has."""
@@ -126,7 +128,8 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
     try:
         conversation = dialect.conversation(body)
         entries: int | None = len(conversation.entries)
-        illegal = tuple(find_illegal(dialect, conversation)) if route.model_call else ()
+        most = _MOST_REPAIRED if rules.repair else MOST_ILLEGAL
+        illegal = tuple(find_illegal(dialect, conversation, most)) if route.model_call else ()
     except Unreadable:
         entries, illegal = None, ()
     if rules.repair:
@@ -150,7 +153,7 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
             for name in rules.watch
             if route.model_call
         },
-        illegal=illegal,
+        illegal=illegal[:MOST_ILLEGAL],
     )
 
 

@@ -29,10 +29,22 @@ def least_input(request_bytes: int) -> int:
     return request_bytes // _BYTES_A_TOKEN
 
 
+def least_usage(request_bytes: int, at_least: Usage | None, written: int) -> Usage:
+    """What a call counts with that ended without usage: what it certainly read, and what was seen of its answer.
+
+    `at_least`: what the provider counted so far; null when it did not say. `written`: characters of output seen.
+    """
+    known = at_least or Usage()
+    if known.input < least_input(request_bytes):
+        known = Usage(uncached_input=least_input(request_bytes), output=known.output)
+    output = max(known.output or 0, written // _BYTES_A_TOKEN)
+    return known.model_copy(update={"uncached_input": known.uncached_input or 0, "output": output})
+
+
 @dataclass
 class Meter:
-    """Counts what was used of a budget. A call in flight, or answered without usage, counts with what it certainly
-    read. That reservation is for the budget alone and never recorded as usage."""
+    """Counts what was used of a budget. A call in flight, or ended without usage, counts with what is certain: that is
+    for the budget alone and never recorded as usage."""
 
     budget: Budget
     steps: int = 0
@@ -47,17 +59,13 @@ class Meter:
         self.steps += 1
         self._reserved[call] = (reserved_input, reserved_usd or 0.0)
 
-    def end(self, call: Hashable, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
-        """It has ended; `refused`: the provider answered with an error and bills nothing."""
-        reserved_input, reserved_usd = self._reserved.pop(call, (0, 0.0))
-        if usage is not None and usage.total is not None:
-            output = usage.output or 0
-            self.input += usage.total - output
-            self.output += output
+    def end(self, call: Hashable, usage: Usage | None, cost_usd: float | None) -> None:
+        """It has ended; null when the provider answered with an error, for which it bills nothing."""
+        del self._reserved[call]
+        if usage is not None:
+            self.input += usage.input
+            self.output += usage.output or 0
             self.cost_usd += cost_usd or 0.0
-        elif not refused:
-            self.input += reserved_input
-            self.cost_usd += reserved_usd
 
     def exhausted(self) -> StopCause | None:
         """The limit that leaves no room for another call; null when there is room."""

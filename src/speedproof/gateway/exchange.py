@@ -13,6 +13,7 @@ from aiohttp import web
 from speedproof.errors import RecordError
 from speedproof.gateway.asked import Asked
 from speedproof.gateway.body import Place
+from speedproof.gateway.budget import least_usage
 from speedproof.gateway.heavy import Heavy
 from speedproof.gateway.intake import Intake, cut_off, take_in
 from speedproof.gateway.pace import Slot
@@ -23,7 +24,7 @@ from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.refusal import Refusal, of_flood, of_illegal, of_limit
 from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
 from speedproof.gateway.upstream import Answer, Refused, Request
-from speedproof.journal import CallIntent, CallOutcome, FailureClass, StopCause
+from speedproof.journal import CallIntent, CallOutcome, FailureClass, StopCause, Usage
 from speedproof.journal.base import now
 from speedproof.journal.call import BROKEN, Retry
 from speedproof.journal.provider import classify
@@ -279,6 +280,14 @@ class Exchange:
             self._retries.append(Retry(at=now(), status=failed.status, error=words, waited_s=verdict.wait_s))
         return verdict
 
+    def _count(self, usage: Usage | None, cost: float | None, *, refused: bool) -> None:
+        """End the call for the meters, with its usage or else with what is certain of it."""
+        session, reader, counted = self._session, self._passing.reader, usage
+        if counted is None or counted.total is None:
+            counted = None if refused else least_usage(len(self._asked.body), reader.at_least, reader.written)
+            cost = session.model.price(counted, self._asked.sent_model) if counted and session.counts_cost else None
+        session.end(self._call, counted, cost)
+
     def _finish(self, *, metered: bool) -> None:
         session, passing, refused = self._session, self._passing, self._refused
         answer, status = passing.reader, passing.status
@@ -292,7 +301,7 @@ class Exchange:
         if not answer.complete and answer.error is None:
             answer.error = passing.why_cut(closing=session.closing)
         if metered:
-            session.end(self._call, usage, cost, refused=refused is not None or (status is not None and status >= 400))
+            self._count(usage, cost, refused=refused is not None or (status is not None and status >= 400))
         received = bool(passing.body)
         response_sha256 = passing.digest.hexdigest() if received else None
         outcome = CallOutcome(

@@ -167,20 +167,24 @@ class Session:
         """The limit, of the attempt or of its run, that leaves no room for another call."""
         return next((cause for meter in self.meters if (cause := meter.exhausted()) is not None), None)
 
+    @property
+    def counts_cost(self) -> bool:
+        """Whether a limit on cost is in force."""
+        return any(meter.budget.cost_usd is not None for meter in self.meters)
+
     def begin(self, call: int, request_bytes: int, model: str | None) -> None:
         """A model call is forwarded: it counts from now on."""
         self.calls_in_flight += 1
         least = least_input(request_bytes)
-        costly = any(meter.budget.cost_usd is not None for meter in self.meters)
-        price = self.model.price(Usage(uncached_input=least, output=0), model) if costly else None
+        price = self.model.price(Usage(uncached_input=least, output=0), model) if self.counts_cost else None
         for meter in self.meters:
             meter.begin((self.token, call), least, price)
 
-    def end(self, call: int, usage: Usage | None, cost_usd: float | None, *, refused: bool) -> None:
-        """It has ended."""
+    def end(self, call: int, usage: Usage | None, cost_usd: float | None) -> None:
+        """It has ended; `usage`: what it counts with, null for nothing."""
         self.calls_in_flight -= 1
         for meter in self.meters:
-            meter.end((self.token, call), usage, cost_usd, refused=refused)
+            meter.end((self.token, call), usage, cost_usd)
 
     def stop(self, cause: StopCause) -> None:
         """A limit is used up: no further call is forwarded."""

@@ -21,11 +21,16 @@ class Usage(Record):
     """The part of `output` spent on reasoning."""
 
     @property
+    def input(self) -> int:
+        """Input tokens as far as they are known, cached ones included."""
+        return (self.uncached_input or 0) + (self.cache_read or 0) + (self.cache_write or 0)
+
+    @property
     def total(self) -> int | None:
         """Input and output together; null when either side is unknown."""
         if self.uncached_input is None or self.output is None:
             return None
-        return self.uncached_input + (self.cache_read or 0) + (self.cache_write or 0) + self.output
+        return self.input + self.output
 
 
 def total_usage(usages: Iterable[Usage | None]) -> tuple[Usage, int]:

@@ -52,6 +52,8 @@ class AnswerReader(ABC):
     """The first characters of the model's text."""
     produced: bool = False
     """Whether anything of the model's output has been seen."""
+    written: int = 0
+    """Characters of the model's output seen, as far as it is text."""
 
     def read_json(self, body: bytes, status: int) -> None:
         """A whole, not streamed body."""
@@ -111,9 +113,15 @@ class AnswerReader(ABC):
     def add_text(self, text: Any) -> None:
         """A piece of what the model says."""
         if isinstance(text, str) and text:
-            self.produced = True
+            self.add_written(text)
             if len(self.text) < _EXCERPT:
                 self.text = (self.text + text)[:_EXCERPT]
+
+    def add_written(self, text: Any) -> None:
+        """A piece of output that is not said: thoughts, arguments."""
+        if isinstance(text, str) and text:
+            self.produced = True
+            self.written += len(text)
 
     def add_call(self, name: Any) -> None:
         """A tool that the model calls."""

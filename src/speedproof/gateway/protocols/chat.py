@@ -137,6 +137,7 @@ class _Reader(AnswerReader):
                 inner = mapping(call.get("function") or call.get("custom"))
                 if inner.get("name"):
                     self.add_call(inner["name"])
+                self.add_written(inner.get("arguments") or inner.get("input"))
             if choice.get("finish_reason"):
                 self.finish_reason = str(choice["finish_reason"])[:200]
 

@@ -208,19 +208,19 @@ def is_address(value: Any) -> bool:
     return isinstance(value, str) and _ADDRESS.match(value) is not None
 
 
-def find_illegal(dialect: Dialect, conversation: Conversation) -> list[Illegal]:
-    """What the protocol forbids in a conversation, in its order: the first MOST_ILLEGAL things."""
+def find_illegal(dialect: Dialect, conversation: Conversation, most: int = MOST_ILLEGAL) -> list[Illegal]:
+    """What the protocol forbids in a conversation, in its order: the first `most` things."""
     found: list[Illegal] = []
     names: dict[str, str] = {}
     open_ = _Open()
 
     def note(kind: IllegalKind, call: str, index: int) -> None:
-        if len(found) < MOST_ILLEGAL:
+        if len(found) < most:
             found.append(Illegal(kind=kind, call_id=call[:200], tool=_short(names.get(call)), entry=index))
 
     for index, entry in enumerate(conversation.entries):
         if open_.calls and not entry.results and dialect.results_follow:
-            for call, begun in islice(open_.calls.values(), MOST_ILLEGAL):
+            for call, begun in islice(open_.calls.values(), most):
                 note(IllegalKind.OUTPUT_MISSING, call, begun)
             open_ = _Open()
         for result in entry.results:
@@ -233,9 +233,9 @@ def find_illegal(dialect: Dialect, conversation: Conversation) -> list[Illegal]:
             open_.add(use.id, index)
             if use.malformed:
                 note(IllegalKind.ARGUMENTS_MALFORMED, use.id, index)
-        if len(found) == MOST_ILLEGAL:
+        if len(found) == most:
             return found
-    for call, begun in islice(open_.calls.values(), MOST_ILLEGAL):
+    for call, begun in islice(open_.calls.values(), most):
         note(IllegalKind.OUTPUT_MISSING, call, begun)
     return found
 

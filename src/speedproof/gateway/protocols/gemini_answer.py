@@ -63,7 +63,7 @@ class GeminiReader(AnswerReader):
         if "functionCall" in part:
             self.add_call(mapping(part["functionCall"]).get("name"))
         elif part.get("thought") is True:
-            self.produced = self.produced or bool(part.get("text"))
+            self.add_written(part.get("text"))
         else:
             self.add_text(part.get("text"))
 

@@ -212,7 +212,9 @@ class _Reader(AnswerReader):
                 self._read_block(mapping(value.get("content_block")))
             case "content_block_delta":
                 self.produced = True
-                self.add_text(mapping(value.get("delta")).get("text"))
+                delta = mapping(value.get("delta"))
+                self.add_text(delta.get("text"))
+                self.add_written(delta.get("partial_json") or delta.get("thinking"))
             case "message_delta":
                 self._read_usage(value.get("usage"))
                 self._counted = token_count(mapping(value.get("usage")).get("output_tokens")) is not None

@@ -111,11 +111,14 @@ class _Reader(AnswerReader):
         elif kind == "response.created":
             self.read_model(mapping(value.get("response")).get("model"))
         elif kind == "response.output_item.done":
+            seen = self.written
             self._read_item(mapping(value.get("item")))
+            self.written = seen or self.written  # what came piece by piece is not counted twice
         elif kind == "error":
             self.read_error(value.get("error") or value)
         elif kind.endswith(".delta"):
             self.produced = self.produced or bool(value.get("delta"))
+            self.add_written(value.get("delta"))
 
     def _read_item(self, item: dict[str, Any]) -> None:
         if item.get("type") == "message":
