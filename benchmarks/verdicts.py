@@ -49,6 +49,9 @@ class Quiet(Audience):
         """One line on stderr."""
         print(f"{item.task} {item.control}: {status.run}, {status.patch}", file=sys.stderr)
 
+    def skipped(self, item: ItemPlan, why: str) -> None:
+        """Not told."""
+
     def judging(self, task: str, what: str) -> None:
         """Not told."""
 

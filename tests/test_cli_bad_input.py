@@ -117,7 +117,7 @@ def test_a_broken_suite_is_named_with_its_line(
 
 
 FLAGS: list[tuple[tuple[str, ...], str]] = [
-    (("--agent", "kodex"), "there is no agent 'kodex'\n  next: one of codex"),
+    (("--agent", "kodex"), "there is no agent 'kodex'\n  next: one of trae, codex"),
     (("--agent", "codex"), "the agent codex needs a model\n  next: --model"),
     (("--agent", "codex", "--model", "gpt-5"), "the model 'gpt-5' names no provider"),
     (("--agent", "codex", "--model", "acme/large"), "the provider 'acme' is not known"),
@@ -131,6 +131,18 @@ FLAGS: list[tuple[tuple[str, ...], str]] = [
     ((*PATCH, *PATCH), "the plan holds the same item twice"),
     ((*PATCH, "--sandbox", "chroot"), "there is no sandbox 'chroot'\n  next: --sandbox bubblewrap"),
     ((*PATCH, "--agent-path", "trae"), "--agent-path 'trae' is no NAME=DIR"),
+    (
+        (*PATCH, "--agent-path", "nobody=."),
+        "no agent 'nobody' is found by a path\n  next: --agent-path with one of trae",
+    ),
+    ((*PATCH, "--set", "temperature"), "--set 'temperature' is no NAME=VALUE\n  next: --set temperature=0"),
+    ((*PATCH, "--pin", "model=x"), "'model' cannot be pinned\n  next: pin a parameter"),
+    ((*PATCH, "--pin", "other:seed=1"), "a pin names the model 'other', which nothing calls; there are: none\n  next:"),
+    ((*PATCH, "--side-model", ""), "a side model has no name\n  next: --side-model"),
+    ((*PATCH, "--max-cost", "0"), "a cost limit of $0 lets no call be made\n  next: --max-cost"),
+    ((*PATCH, "--max-calls", "0"), "--max-calls"),
+    ((*PATCH, "--tries", "0"), "--tries"),
+    ((*PATCH, "--longest-wait", "-1"), "--longest-wait"),
     ((*PATCH, "--samples", "0"), "--samples"),
     ((*PATCH, "--max-blocks", "3"), "--max-blocks"),
     ((*PATCH, "--bogus"), "No such option"),

@@ -560,6 +560,13 @@ PARTS = st.lists(
 )
 
 
+def test_a_response_without_an_id_answers_a_call_without_one_first() -> None:
+    calls = [{"name": "g", "id": "1"}, {"name": "f", "id": "1"}, {"name": "f"}]
+    body = gemini({"role": "model", "parts": [{"functionCall": call} for call in calls]})
+    asked = read(body, rules=Rules(repair=True))
+    assert find_illegal(GEMINI, GEMINI.conversation(json.loads(asked.body))) == []
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.builds(lambda role, parts: {"role": role, "parts": parts}, st.sampled_from(["user", "model"]), PARTS))

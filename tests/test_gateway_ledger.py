@@ -153,27 +153,29 @@ async def play(plan: Plan, folder: Path) -> tuple[list[Told], list[LedgerEntry],
             )
             sessions.append((session, f"http://127.0.0.1:{await gateway.listen(session)}", place))
 
+        ended = asyncio.Event()
+
         async def ask(number: int, one: Ask) -> None:
             await asyncio.sleep(one.starts_s)
             session, url, _ = sessions[one.session]
             headers = {"Authorization": f"Bearer {session.token}"}
-            body, path = one.body(number), one.speaker.path(stream=one.stream)
+            body = one.body(number)
+            side = SIDE.get(one.speaker.protocol) if one.side else None
             with contextlib.suppress(aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError):
-                if one.side and (route := SIDE.get(one.speaker.protocol)):
-                    async with client.post(url + route, json=body, headers=headers) as answer:
-                        await answer.read()
-                async with client.post(url + path, json=body, headers=headers) as answer:
-                    if one.leaves is None:
-                        await answer.read()
-                    elif one.leaves:
-                        await answer.content.readexactly(one.leaves)
-                    else:
-                        return
-            # whoever leaves closes the connection: the client does when an answer is not read to its end
+                for path, leaves in ((side, None), (one.speaker.path(stream=one.stream), one.leaves)):
+                    if path is None or (one.session == 1 and ended.is_set()):
+                        continue
+                    async with client.post(url + path, json=body, headers=headers) as answer:
+                        if leaves is None:
+                            await answer.read()
+                        else:  # the client closes the connection of an answer that was not read to its end
+                            await answer.content.readexactly(leaves)
 
         async def end() -> None:
             if plan.closes_s is not None:
                 await asyncio.sleep(plan.closes_s)
+                ended.set()
+                await asyncio.sleep(0.01)  # a connection accepted while its server closes hangs in CPython 3.11
                 await gateway.close(sessions[1][0])
 
         await asyncio.gather(end(), *(ask(n, one) for n, one in enumerate(plan.asks)))

@@ -62,7 +62,7 @@ VARYING: dict[str, SearchStrategy[str]] = {
     "port": st.integers(1024, 65535).map("http://127.0.0.1:{}/v1".format),
     "temporary file": st.text("abcxyz019_", min_size=8, max_size=8).map("/tmp/tmp{}".format),
     "made by mktemp": st.text("abXY01", min_size=9, max_size=9).map("/tmp/tmp.{}0".format),
-    "workspace": st.builds("/home/me/.cache/speedproof/work/tmp{}/attempt-{}/tree/tools.py".format, hexes(8), hexes(8)),
+    "workspace": st.builds("/home/me/.cache/work/tmp{}/attempt-{}/tree/workspace/tools.py".format, hexes(8), hexes(8)),
     "home": st.builds("/var/cache/work/tmp{}/attempt-{}/home/.codex".format, hexes(8), hexes(8)),
     "address": hexes(12).map("<object at 0x{}>".format),
     "pid": st.integers(2, 99999).map("pid {}".format),

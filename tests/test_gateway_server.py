@@ -629,7 +629,7 @@ async def test_a_refused_call_costs_nothing(tmp_path: Path) -> None:
 async def test_a_socket_made_elsewhere_is_served(tmp_path: Path) -> None:
     choice, _ = scripted(tmp_path, "  - finish: done\n")
     async with Gateway() as gateway, aiohttp.ClientSession() as client:
-        session = gateway.open(tmp_path / "calls.jsonl", choice, Budget(), {})
+        session = gateway.open(tmp_path / "calls.jsonl", choice, Budget())
         sock = socket.create_server(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         await gateway.attach(session, sock)

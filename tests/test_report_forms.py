@@ -1,6 +1,7 @@
 """The report in the terminal, in Markdown and by `explain`: each attempt is said for what it is."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_explain_gives_the_figures_of_a_verdict(run: RunStore) -> None:
     text = printed(explain(attempt(run, "sortedlib-merge", "codex")), 400)
     assert "against base 1.42× [1.38, 1.46] in 18 blocks; the expert 1.57×" in text
     assert "evaluations/" in text and "patch.diff" in text
+
+
+def test_explain_tells_what_the_gateway_did_for_the_calls(tmp_path: Path) -> None:
+    run = build(tmp_path, [(plan("a", "codex", "m"), [GENUINE])])
+    store = next(run.attempts())
+    lines = [json.loads(line) for line in (store.folder / "calls.jsonl").read_text().splitlines()]
+    lines[0]["illegal"] = [{"kind": "output_missing", "call_id": "c1", "entry": 3, "repaired": True}]
+    lines[1]["retries"] = [
+        {"at": lines[1]["at"], "status": status, "error": "no", "waited_s": 0.5} for status in (429, 503)
+    ]
+    (store.folder / "calls.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = printed(explain(store), 400)
+    assert "the gateway tried again 2 times and supplied outputs of tool calls that the agent had left without" in text
 
 
 def test_explain_of_an_attempt_the_manifest_does_not_name_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What an adapter must say, and what it is told."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,14 @@ class Installation:
     """What must be visible inside to run it."""
     interpreters: tuple[Path, ...] = ()
     """Base prefixes of the Python interpreters it needs."""
+
+    def sha256(self) -> str | None:
+        """SHA-256 of the program, read anew; null when it is gone, which launching it will say."""
+        try:
+            with self.executable.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
 
 
 @dataclass(frozen=True)

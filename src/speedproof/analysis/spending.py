@@ -140,9 +140,8 @@ class _Entry:
 
     @property
     def wire_model(self) -> str:
-        intent, outcome = self.call.intent, self.call.outcome
-        named = (intent.sent.get("model") or intent.model_asked) if intent else None
-        return str(named or (outcome.model_answered if outcome else None) or "unknown")
+        outcome = self.call.outcome
+        return str(self.call.model or (outcome.model_answered if outcome else None) or "unknown")
 
 
 def spending(run: RunStore) -> Spending:

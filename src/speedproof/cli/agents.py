@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from speedproof.agents.registry import agent_name
+from speedproof.cli.console import console, findings_table
 from speedproof.cli.options import AgentPaths, BaseUrl, Configured, EnvFile, Json, Pins, SandboxKind, agent_paths_of
 from speedproof.execution.agents import CheckedAgent, check_agent, install_agent, list_agents
 from speedproof.execution.preflight import choose_sandbox
@@ -29,11 +29,12 @@ def list_(agent_path: AgentPaths = [], as_json: Json = False) -> None:  # noqa: 
         typer.echo(json.dumps([f.model_dump() for f in found], indent=1))
         return
     table = Table("agent", "speaks", "pinned", "needs", "installed", "executable", box=None, header_style="dim")
+    table.columns[-1].overflow = "fold"
     for one in found:
         there = one.version or "–" if one.installed else one.said or "no"
         where = f"{one.executable} (SHA-256 {one.sha256[:12]}…)" if one.sha256 else "–"
         table.add_row(one.name, one.protocol, one.pinned, one.needs or "–", there, where)
-    _console().print(table, markup=False)
+    console().print(table, markup=False)
 
 
 @app.command()
@@ -42,7 +43,7 @@ def install(names: Names) -> None:
     progress = Console(stderr=True, highlight=False)
     for name in names:
         done = install_agent(name, lambda what: progress.print(what, style="dim", markup=False))
-        _console().print(f"{done.what}: {done.said}", markup=False, soft_wrap=True)
+        console().print(f"{done.what}: {done.said}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -82,15 +83,6 @@ def check(
 
 
 def _print_check(checked: CheckedAgent) -> None:
-    console = _console()
     works = "works" if checked.ok else "does not work"
-    console.print(f"{checked.agent} {works} with {checked.model} ({checked.seconds:.1f} s)", markup=False)
-    table = Table(box=None, show_header=False)
-    for finding in checked.findings:
-        mark = "[green]ok[/]" if finding.ok else "[red]bad[/]"
-        table.add_row(mark, finding.what, finding.said.replace("[", r"\["), finding.hint.replace("[", r"\["))
-    console.print(table)
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    console().print(f"{checked.agent} {works} with {checked.model} ({checked.seconds:.1f} s)", markup=False)
+    console().print(findings_table(checked.findings, header=False))

@@ -1,12 +1,11 @@
 """speedproof cost"""
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from speedproof.analysis import spending
+from speedproof.cli.console import console
 from speedproof.cli.options import DEFAULT_STATE, Json, State, store_of
 from speedproof.report import print_spending
 
@@ -21,4 +20,4 @@ def cost(
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
         return
-    print_spending(found, Console(highlight=False, width=None if sys.stdout.isatty() else 160))
+    print_spending(found, console())

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from speedproof.cli.console import console, findings_table
 from speedproof.cli.options import AgentPaths, BaseUrl, EnvFile, Json, Models, SandboxKind, Tasks, agent_paths_of
 from speedproof.execution.doctor import examine
 
@@ -24,11 +24,11 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check this machine, the agents, the models and the tasks, and say what to do where something is missing."""
-    console = Console(stderr=True, highlight=False)
+    progress = Console(stderr=True, highlight=False)
 
     def told(what: str) -> None:
         if not as_json:
-            console.print(what, style="dim", markup=False)
+            progress.print(what, style="dim", markup=False)
 
     findings = examine(
         suite,
@@ -44,10 +44,6 @@ def doctor(
     if as_json:
         typer.echo(json.dumps([f.model_dump() for f in findings], indent=1))
     else:
-        table = Table("", "what", "finding", "next", box=None, header_style="dim")
-        for finding in findings:
-            mark = "[green]ok[/]" if finding.ok else "[red]bad[/]"
-            table.add_row(mark, finding.what, finding.said.replace("[", r"\["), finding.hint.replace("[", r"\["))
-        Console(highlight=False).print(table)
+        console().print(findings_table(findings, header=True))
     if not all(f.ok for f in findings):
         raise typer.Exit(2)

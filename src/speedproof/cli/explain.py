@@ -3,8 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from speedproof.cli.console import console
 from speedproof.cli.options import DEFAULT_STATE, State, store_of
 from speedproof.report import explain as explained
 
@@ -14,4 +14,4 @@ def explain(
     state: State = DEFAULT_STATE,
 ) -> None:
     """Say what happened in an attempt, why the verdict is what it is, and where the evidence lies."""
-    Console(highlight=False).print(explained(store_of(state).attempt(attempt)))
+    console(110).print(explained(store_of(state).attempt(attempt)))

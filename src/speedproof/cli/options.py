@@ -6,12 +6,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from speedproof.agents.registry import INSTALLED
 from speedproof.errors import InputError
+from speedproof.gateway import Patience
 from speedproof.journal import RunManifest, Setting, Store
 from speedproof.tasks.suite import LoadedSuite, load_suite
 
+PATIENCE = Patience()
+"""How often a call is tried when nobody says otherwise."""
+
 State = Annotated[
-    Path, typer.Option("--state", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True)
+    Path,
+    typer.Option(
+        "--state", metavar="FOLDER", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True
+    ),
 ]
 Suite = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -19,32 +27,42 @@ Agents = Annotated[
     list[str],
     typer.Option(
         "--agent",
+        metavar="AGENT",
         help="NAME or NAME@VERSION (`speedproof agents list`), command:FILE.yaml, or patch:expert, patch:noop, "
         "patch:FILE. May be repeated.",
     ),
 ]
 Models = Annotated[
     list[str],
-    typer.Option("--model", help="PROVIDER/MODEL (docs/providers.md) or scripted:FILE.yaml. May be repeated."),
+    typer.Option(
+        "--model", metavar="MODEL", help="PROVIDER/MODEL (docs/providers.md) or scripted:FILE.yaml. May be repeated."
+    ),
 ]
-Tasks = Annotated[list[str], typer.Option("--task", help="Only this task. May be repeated.")]
-Samples = Annotated[int, typer.Option("--samples", min=1, help="Independent samples of each task, agent and model.")]
-MovedSuite = Annotated[Path | None, typer.Option("--suite", help="Suite file, where it has moved since.")]
+Tasks = Annotated[list[str], typer.Option("--task", metavar="NAME", help="Only this task. May be repeated.")]
+Samples = Annotated[
+    int, typer.Option("--samples", metavar="N", min=1, help="Independent samples of each task, agent and model.")
+]
+MovedSuite = Annotated[
+    Path | None, typer.Option("--suite", metavar="FILE", help="Suite file, where it has moved since.")
+]
 SandboxKind = Annotated[
-    str, typer.Option("--sandbox", help="bubblewrap, or none: no isolation at all, recorded as such.")
+    str, typer.Option("--sandbox", metavar="KIND", help="bubblewrap, or none: no isolation at all, recorded as such.")
 ]
 BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", help="Address of a compatible provider; key in SPEEDPROOF_API_KEY.")
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Address of a compatible provider; key in SPEEDPROOF_API_KEY."),
 ]
 EnvFile = Annotated[
-    Path | None, typer.Option("--env-file", help="File with keys, NAME=VALUE a line (default: .env, if there).")
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="File with keys, NAME=VALUE a line (default: .env, if there)."),
 ]
 AgentPaths = Annotated[
     list[str],
     typer.Option("--agent-path", metavar="NAME=DIR", help="Where an agent lies (docs/agents.md), such as trae=DIR."),
 ]
 MaxBlocks = Annotated[
-    int | None, typer.Option("--max-blocks", help="Measure at most this many blocks (default: the method's).")
+    int | None,
+    typer.Option("--max-blocks", metavar="N", help="Measure at most this many blocks (default: the method's)."),
 ]
 Configured = Annotated[
     list[str],
@@ -60,25 +78,57 @@ Pins = Annotated[
 ]
 SideModels = Annotated[
     list[str],
-    typer.Option("--side-model", help="Another model of the provider that the agent may call. May be repeated."),
+    typer.Option(
+        "--side-model",
+        metavar="MODEL",
+        help="Another model that the agent may call, as the same provider names it. May be repeated.",
+    ),
 ]
 Repair = Annotated[
-    bool, typer.Option("--repair", help="Give a tool call that was left without an output one, and go on.")
+    bool, typer.Option("--repair", help="Supply the output of a tool call that the agent left without one, and go on.")
 ]
 StopIllegal = Annotated[
     bool, typer.Option("--stop-illegal", help="End an attempt at the first request that its protocol forbids.")
 ]
 Bodies = Annotated[bool, typer.Option("--bodies/--no-bodies", help="Keep request and answer bodies.")]
 MaxCost = Annotated[
-    float | None, typer.Option("--max-cost", min=0, help="US dollars that the whole run may cost at list prices.")
+    float | None,
+    typer.Option("--max-cost", metavar="USD", help="US dollars that the whole run may cost at list prices."),
 ]
-MaxCalls = Annotated[int | None, typer.Option("--max-calls", min=1, help="Model calls that the whole run may make.")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Tokens that the whole run may use.")]
+MaxCalls = Annotated[
+    int | None, typer.Option("--max-calls", metavar="N", min=1, help="Model calls that the whole run may make.")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", metavar="N", min=1, help="Tokens that the whole run may use.")
+]
 MaxInput = Annotated[
-    int | None, typer.Option("--max-input-tokens", min=1, help="Input tokens that the whole run may use.")
+    int | None, typer.Option("--max-input-tokens", metavar="N", min=1, help="Input tokens that the whole run may use.")
 ]
 MaxOutput = Annotated[
-    int | None, typer.Option("--max-output-tokens", min=1, help="Output tokens that the whole run may use.")
+    int | None,
+    typer.Option("--max-output-tokens", metavar="N", min=1, help="Output tokens that the whole run may use."),
+]
+
+MostTries = Annotated[
+    int,
+    typer.Option(
+        "--tries",
+        min=1,
+        metavar="N",
+        help="Tries of a model call that meets a rate limit (429), a failing provider (5xx) or a lost connection, "
+        f"before its answer begins. Waits: up to {PATIENCE.first_wait_s:g} s, each time {PATIENCE.growth:g} times as "
+        f"long, drawn at random, after what the provider asks for. No try begins after {PATIENCE.longest_total_s:.0f} "
+        "s.",
+    ),
+]
+LongestWait = Annotated[
+    float,
+    typer.Option(
+        "--longest-wait",
+        metavar="SECONDS",
+        min=0,
+        help="Longest wait before another try. To a provider that asks for more the call is not made again.",
+    ),
 ]
 
 DEFAULT_STATE = Path("state")
@@ -110,7 +160,12 @@ def agent_paths_of(values: Sequence[str]) -> Mapping[str, Path]:
     for value in values:
         name, equals, path = value.partition("=")
         if not equals or not Path(path).is_dir():
-            raise InputError(f"--agent-path {value!r} is no NAME=DIR with an existing folder")
+            hint = "--agent-path trae=DIR, with the folder that docs/agents.md names"
+            raise InputError(f"--agent-path {value!r} is no NAME=DIR with an existing folder", hint=hint)
+        if name not in INSTALLED:
+            raise InputError(
+                f"no agent {name!r} is found by a path", hint=f"--agent-path with one of {', '.join(INSTALLED)}"
+            )
         pairs[name] = Path(path).resolve()
     return pairs
 

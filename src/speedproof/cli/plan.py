@@ -3,9 +3,9 @@
 import json
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from speedproof.cli.console import console
 from speedproof.cli.options import Agents, Json, Models, Samples, Suite, Tasks
 from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
 from speedproof.tasks.suite import load_suite
@@ -29,6 +29,5 @@ def plan(
     for item in items:
         agent_name = item.agent if item.control is None else f"{item.agent}:{item.control}"
         table.add_row(item.id, item.task, agent_name, item.model or "–", str(item.sample))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"{len(items)} items of {len({i.task for i in items})} tasks")
+    console().print(table)
+    console().print(f"{len(items)} items of {len({i.task for i in items})} tasks")

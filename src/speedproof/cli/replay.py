@@ -1,6 +1,5 @@
 """speedproof replay"""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from speedproof.cli.console import console
 from speedproof.cli.options import (
     DEFAULT_STATE,
     AgentPaths,
@@ -65,11 +65,11 @@ def replay(
 
 
 def _print(done: Replayed) -> None:
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+    output = console()
     found = done.difference
     made = f"{done.replayed_calls} of {done.recorded_calls} recorded calls made again, {done.seconds:.1f} s"
     verdict = "no difference" if found is None else str(found)
-    console.print(f"{done.attempt}: {clean(verdict)} ({made})", markup=False, soft_wrap=True)
+    output.print(f"{done.attempt}: {clean(verdict)} ({made})", markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False)
     if found is not None and found.kind == "changed":
         table.add_row("expected", _value(found.expected))
@@ -81,7 +81,7 @@ def _print(done: Replayed) -> None:
     if done.kept is not None:
         table.add_row("record", Text(done.kept))
     if table.row_count:
-        console.print(table)
+        output.print(table)
 
 
 def _value(text: str | None) -> Text:

@@ -1,13 +1,14 @@
 """speedproof run"""
 
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from speedproof.cli.console import console
 from speedproof.cli.options import (
     DEFAULT_STATE,
+    PATIENCE,
     AgentPaths,
     Agents,
     BaseUrl,
@@ -15,6 +16,7 @@ from speedproof.cli.options import (
     Configured,
     EnvFile,
     Json,
+    LongestWait,
     MaxBlocks,
     MaxCalls,
     MaxCost,
@@ -22,6 +24,7 @@ from speedproof.cli.options import (
     MaxOutput,
     MaxTokens,
     Models,
+    MostTries,
     Pins,
     Repair,
     Samples,
@@ -63,6 +66,8 @@ def run(
     side_model: SideModels = [],  # noqa: B006
     repair: Repair = False,
     stop_illegal: StopIllegal = False,
+    tries: MostTries = PATIENCE.most_tries,
+    longest_wait: LongestWait = PATIENCE.longest_wait_s,
     bodies: Bodies = True,
     max_cost: MaxCost = None,
     max_calls: MaxCalls = None,
@@ -82,6 +87,7 @@ def run(
         repair=repair,
         stop=stop_illegal,
         bodies=bodies,
+        patience=replace(PATIENCE, most_tries=tries, longest_wait_s=longest_wait),
         budget=Budget(max_calls, max_tokens, max_input_tokens, max_output_tokens, max_cost),
     )
     with showing(items) as show:
@@ -108,6 +114,6 @@ def conclude(done: RunStore, folder: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(written.report.model_dump_json(indent=1))
         return
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    print_report(written.report, console)
-    console.print(f"report: {written.html}", soft_wrap=True)
+    output = console(140)
+    print_report(written.report, output)
+    output.print(f"report: {written.html}", soft_wrap=True)

@@ -17,7 +17,9 @@ class Kind(StrEnum):
     AGENT = "agent"
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="Suite files, or templates of agents.")] = Kind.SUITE) -> None:
+def schema(
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help="Suite files, or templates of agents.")] = Kind.SUITE,
+) -> None:
     """Print the JSON Schema of suite files, or of agents' templates."""
     made = suite_schema() if kind is Kind.SUITE else template_schema()
     typer.echo(json.dumps(made, indent=2))

@@ -41,10 +41,16 @@ class Show(Audience):
         self.states[item.id] = state
         self._say(f"{_name(item)}: {state.plain}")
 
+    def skipped(self, item: ItemPlan, why: str) -> None:
+        self.states[item.id] = Text(f"not begun: {why}", style="yellow")
+        self._say(f"{_name(item)}: not begun: {why}")
+
     def judging(self, task: str, what: str) -> None:
         for item in self.items:
             state = self.states.get(item.id)
-            if item.task == task and state is not None and not state.plain.endswith("…"):
+            if item.task != task or state is None or state.plain.startswith("not begun"):
+                continue
+            if not state.plain.endswith("…"):
                 self.states[item.id] = Text(f"{state.plain}; judging …", style=state.style)
         self._say(f"{task}: {what}")
 

@@ -26,6 +26,8 @@ _LIMITS = {
     StopCause.STEPS: (F.LIMIT_STEPS, "its limit of model calls was used up"),
     StopCause.PROTOCOL: (F.BAD_REQUEST, "its conversation was illegal"),
 }
+_METERED = {StopCause.COST, StopCause.TOKENS, StopCause.STEPS}
+"""Limits that the gateway watches; it tells the agent which one, and whether it is the run's."""
 _KEPT_AS = {"stdout.log": STDOUT, "stderr.log": STDERR}
 _FROM_OUTSIDE = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGXCPU}
 _OWN_FAULT = {signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGPIPE}
@@ -86,7 +88,9 @@ def stopped(facts: Facts) -> Diagnosis | None:
     if cause in {StopCause.WALL, StopCause.IDLE} and (waiting := calls.unanswered(facts, idle=cause is StopCause.IDLE)):
         return waiting
     failure, why = _LIMITS[cause]
-    return _diagnosis(failure, f"the harness ended the agent after {process.wall_s:.0f} s: {why}", place)
+    refused = [call.evidence for call in facts.calls if call.refused] if cause in _METERED else []
+    message = f"the harness ended the agent after {process.wall_s:.0f} s: {why}"
+    return _diagnosis(failure, message, place, *refused[-1:])
 
 
 def provider_failed(facts: Facts) -> Diagnosis | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from speedproof.diagnosis.facts import Facts, ModelCall, excerpt, sentence
+from speedproof.journal import provider
 from speedproof.journal.base import Evidence
 from speedproof.journal.call import Illegal, IllegalKind
 from speedproof.journal.failure import Diagnosis
@@ -15,6 +16,8 @@ _CLASSES = {
     IllegalKind.ARGUMENTS_MALFORMED: (F.TOOL_ARGS_MALFORMED, "has arguments that do not parse"),
 }
 _REQUEST = frozenset({400, 409, 422})
+_REASONS = frozenset({F.BAD_REQUEST, *(failure for failure, _ in _CLASSES.values())})
+"""What a provider's refusal may say of an illegal conversation; it often names no reason at all."""
 
 
 def illegal(facts: Facts, streak: Sequence[ModelCall]) -> Diagnosis | None:
@@ -24,9 +27,10 @@ def illegal(facts: Facts, streak: Sequence[ModelCall]) -> Diagnosis | None:
     last refused request was legal, or refused for another reason.
     """
     refused = [c for c in streak if c.outcome is not None and c.outcome.status in _REQUEST]
-    if not refused:
+    if not refused or not _may_be_for_a_fault(refused[-1]):
         return None
-    faults = _open(refused[-1])
+    borne = [one for c in facts.calls if not c.failed for one in _open(c)]  # this provider does not mind them
+    faults = [one for one in _open(refused[-1]) if one not in borne]
     if not faults:
         return None
     for call in sorted(facts.calls, key=lambda c: c.number):
@@ -36,6 +40,18 @@ def illegal(facts: Facts, streak: Sequence[ModelCall]) -> Diagnosis | None:
     return None
 
 
+def _may_be_for_a_fault(call: ModelCall) -> bool:
+    return call.refused or (call.outcome is not None and provider.classify_outcome(call.outcome) in _REASONS)
+
+
+def _made_in(facts: Facts, call: ModelCall, fault: Illegal) -> int | None:
+    """The last call before `call` that was answered with one of the tool; null when that cannot be told."""
+    if fault.kind is IllegalKind.CALL_MISSING or fault.tool is None:
+        return None
+    answered = (c for c in facts.calls if c.number < call.number and c.outcome is not None and not c.failed)
+    return max((c.number for c in answered if c.outcome and fault.tool in c.outcome.tool_calls), default=None)
+
+
 def _open(call: ModelCall) -> list[Illegal]:
     return [] if call.intent is None else [one for one in call.intent.illegal if not one.repaired]
 
@@ -43,7 +59,7 @@ def _open(call: ModelCall) -> list[Illegal]:
 def _diagnosis(facts: Facts, call: ModelCall, fault: Illegal, repeated: int) -> Diagnosis:
     failure, what = _CLASSES[fault.kind]
     tool = f" of {excerpt(fault.tool, 60)}" if fault.tool else ""
-    maker = max((c.number for c in facts.calls if c.number < call.number and not c.failed), default=None)
+    maker = _made_in(facts, call, fault)
     made = "" if maker is None else f", made in the answer to call {maker},"
     again = f"; the same request was refused {repeated} times" if repeated > 1 else ""
     message = f"tool call {excerpt(fault.call_id, 80)}{tool}{made} {what}: call {call.number} is illegal from the start"

@@ -78,6 +78,12 @@ class ModelCall:
         return o is not None and o.answered_by == "gateway" and 400 <= (o.status or 0) < 500
 
     @property
+    def model(self) -> str | None:
+        """The model that was asked in the end; null when the record does not say."""
+        i = self.intent
+        return None if i is None else i.sent.get("model") or i.model_asked
+
+    @property
     def evidence(self) -> Evidence:
         """Its place in calls.jsonl."""
         if self.outcome is not None and self.outcome.error:
@@ -148,9 +154,13 @@ class Facts:
 
     @property
     def failing(self) -> list[ModelCall]:
-        """The calls at the end of which none succeeded, oldest first; empty when the last call succeeded."""
+        """The calls at the end of which none succeeded, oldest first; empty when the last call succeeded.
+
+        Only those of the attempt's own model count, where it was called: what a side model answers says nothing of it.
+        """
+        main = (self.attempt.model or "").partition("/")[2]
         streak: list[ModelCall] = []
-        for call in reversed(self.calls):
+        for call in reversed([c for c in self.calls if c.model == main] or self.calls):
             if not call.failed:
                 break
             streak.append(call)

@@ -1,10 +1,9 @@
 """The agents of this machine: which are installed, installing them, and whether one works, in seconds."""
 
 import asyncio
-import hashlib
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from speedproof.agents.aider import Aider, edit_block
@@ -113,7 +112,7 @@ def find_agent(name: str, path: Path | None = None, cache: Cache | None = None) 
         "installed": True,
         "version": installation.version,
         "executable": str(installation.executable),
-        "sha256": _sha256(installation.executable),
+        "sha256": installation.sha256(),
     }
     return found.model_copy(update=there)
 
@@ -141,6 +140,8 @@ def check_agent(
     Raises InputError for an agent, a pin or a model that cannot be used so; what does not work is in the findings.
     """
     cache = cache or Cache()
+    if agent_name(agent) == "patch":
+        raise InputError("the patch agent calls no model: there is nothing to check", hint="speedproof agents list")
     adapter = get_agent(agent, path, cache=cache)
     choice = model or _scripted(adapter)
     wire.require([adapter], [choice])
@@ -196,7 +197,7 @@ def _findings(agent: Agent, trial: Trial) -> list[Finding]:
         Finding(
             what="called the model",
             ok=bool(answered),
-            said=f"{len(calls)} calls, {len(answered)} answered" + (f": {errors[-1]}" if errors else ""),
+            said=f"{len(answered)} of {len(calls)} calls answered" + (f": {errors[-1]}" if errors else ""),
         ),
         Finding(
             what="protocol",
@@ -254,7 +255,7 @@ def _pinned(agent: Agent, trial: Trial, wire: Wire, model: ModelChoice) -> list[
                 Finding(what=f"pin {name}", ok=False, said=f"{model.asked} refuses it: {refused}", hint=hint)
             )
         else:
-            said = f"{value!r} sent in {len(sent)} of {len(calls)} calls, not refused"
+            said = f"{json.dumps(value, ensure_ascii=False)} sent in {len(sent)} of {len(calls)} calls, not refused"
             findings.append(Finding(what=f"pin {name}", ok=bool(sent), said=said))
     return findings
 
@@ -266,9 +267,3 @@ def _names(error: str, spellings: Iterable[str]) -> bool:
 
 def _letters(text: str) -> str:
     return "".join(c for c in text.lower() if c.isalnum())
-
-
-def _sha256(path: Path) -> str | None:
-    with suppress(OSError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return None

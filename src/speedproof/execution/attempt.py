@@ -38,7 +38,7 @@ async def run_attempt(
     """
     prepared = ready.tasks[item.task]
     installation = ready.installations[item.agent]
-    agent_sha256 = _sha256(installation.executable)  # takes a while: no folder without a record in the meantime
+    agent_sha256 = installation.sha256()  # takes a while: no folder without a record in the meantime
     store = run.new_attempt(item.id)
     facts = Facts(
         store,
@@ -243,14 +243,6 @@ def _configured(name: str, setting: Setting, launch: Launch) -> Configured:
     lines = list(enumerate(launch.files[setting.file].split("\n"), 1))
     line = next((number for number, text in reversed(lines) if setting.spelling in text), None)
     return Configured(name=name, value=setting.value, file=f"{CONFIG}/{setting.file}", line=line)
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None  # the agent is gone; launching it will say so
 
 
 def _copy_untrusted(source: Path, target: Path) -> bool:

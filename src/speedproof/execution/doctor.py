@@ -108,7 +108,10 @@ def _agent(spec: str, paths: Mapping[str, Path], cache: Cache, told: Told) -> st
 
 def _model(model: str, base_url: str | None, env_file: Path | None) -> str:
     choice = resolve_model(model, base_url, environment(env_file, os.environ))
-    return f"{choice.provider}, model {choice.model}, " + ("price known" if choice.has_price else "no price known")
+    ends = choice.upstream.expires_at()
+    login = "" if ends is None else f", login ends {ends:%Y-%m-%d %H:%M} UTC"
+    price = "price known" if choice.has_price else "no price known"
+    return f"{choice.provider}, model {choice.model}, {price}{login}"
 
 
 def _task(loaded: LoadedSuite, task: Task, found: Sequence[Sandbox], cache: Cache, told: Told) -> str:

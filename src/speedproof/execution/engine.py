@@ -48,6 +48,10 @@ class Audience(Protocol):
         """The attempt is sealed."""
         ...
 
+    def skipped(self, item: ItemPlan, why: str) -> None:
+        """No attempt at this item is begun."""
+        ...
+
     def judging(self, task: str, what: str) -> None:
         """What judging is doing on a task."""
         ...
@@ -118,13 +122,13 @@ def execute_run(
                 until = "" if news.resets_at is None else f" until {news.resets_at:%Y-%m-%d %H:%M} UTC"
                 audience.stage(f"{news.provider} serves no more calls{until}: {news.failure.value}: {news.message}")
 
-        async with Gateway(told) as gateway:
+        async with Gateway(told, wire.patience) as gateway:
             for item in items:
                 if cancelled.is_set():
                     break
                 if (limit := ready.meter.exhausted()) is not None and item.model is not None:
                     events.append({"at": now().isoformat(), "event": "run_limit", "limit": limit, "item": item.id})
-                    audience.stage(f"the run's limit ({limit}) is used up: {item.task} with {item.agent} is not begun")
+                    audience.skipped(item, f"the run's limit ({limit}) is used up")
                     continue
                 audience.began(item)
                 events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})

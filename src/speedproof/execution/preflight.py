@@ -19,7 +19,7 @@ from speedproof.gateway.environment import environment
 from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.sandbox.bubblewrap import system_paths
-from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots
+from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots, stamp_of
 from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
@@ -74,33 +74,33 @@ def make_ready(
     wire: Wire = AS_ASKED,
     told: Told = lambda _: None,
 ) -> Ready:
-    """Probe the sandbox, install agents, resolve models, prepare and qualify tasks, look for leaks.
+    """Probe the sandbox, resolve models, prepare and qualify tasks, install agents, look for leaks.
 
     Raises the SpeedproofError that says what is missing or broken; nothing has been spent then.
     """
     ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
     for model in dict.fromkeys(i.model for i in items if i.model is not None):
-        ready.models[model] = resolve_model(model, base_url, environment(env_file, os.environ, told))
+        choice = ready.models[model] = resolve_model(model, base_url, environment(env_file, os.environ, told))
+        if (ends := choice.upstream.expires_at()) is not None:
+            told(f"{model}: its login ends {ends:%Y-%m-%d %H:%M} UTC")
+    for name in dict.fromkeys(i.agent for i in items if i.agent != "patch"):
+        ready.agents[name] = get_agent(name, (agent_paths or {}).get(agent_name(name)), cache=cache)
+    wire.require(ready.agents.values(), ready.models.values())
+    for item in items:
+        if item.model is not None:
+            _require_protocol(ready.agents[item.agent], ready.models[item.model])
     tasks = [loaded.task(name) for name in dict.fromkeys(i.task for i in items)]
+    for choice in ready.models.values():
+        for budget in (wire.budget, *(budget_of(task.limits) for task in tasks)):
+            require_price(choice, budget, wire.side_models)
     for task in tasks:
-        for choice in ready.models.values():
-            require_price(choice, budget_of(task.limits))
         told(f"{task.name}: preparing")
         ready.tasks[task.name] = prepare_task(loaded, task, cache, told)
     for item in items:
         if item.agent in ready.installations:
             continue
-        path = (agent_paths or {}).get(agent_name(item.agent))
-        agent = ready.agent(item) if item.agent == "patch" else get_agent(item.agent, path, cache=cache)
         told(f"{item.agent}: locating")
-        ready.agents[item.agent] = agent
-        ready.installations[item.agent] = agent.locate(told)
-    wire.require(ready.agents.values(), ready.models.values())
-    for item in items:
-        if item.model is not None:
-            _require_protocol(ready.agents[item.agent], ready.models[item.model])
-    for choice in ready.models.values():
-        require_price(choice, wire.budget)
+        ready.installations[item.agent] = ready.agent(item).locate(told)
     for prepared in ready.tasks.values():
         agents = dict.fromkeys(i.agent for i in items if i.task == prepared.task.name)
         for name in agents:
@@ -131,7 +131,8 @@ def require_no_leak(ready: Ready, prepared: PreparedTask, agent: str, told: Told
     if agent == "patch" or ready.sandbox.kind == "none":
         return  # a given patch may be the answer; without a sandbox nothing is hidden, and the record says so
     installation = ready.installations[agent]
-    roots = [Root(m.source, f"{agent}-{installation.version}-{m.source}") for m in installation.mounts]
+    own = ready.cache.root  # what stands there never changes
+    roots = [Root(m.source, "" if m.source.is_relative_to(own) else stamp_of(m.source)) for m in installation.mounts]
     roots += interpreter_roots((*installation.interpreters, Path(sys.base_prefix)))  # the last hands out the socket
     roots += prepared.roots(with_files=prepared.task.show_workload)
     roots += [Root(p, str(p.stat().st_mtime_ns), ("dist-packages",)) for p in system_paths()]

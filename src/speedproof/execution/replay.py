@@ -9,15 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from speedproof.agents.registry import get_agent
+from speedproof.agents.registry import agent_name, get_agent
 from speedproof.errors import InputError, SpeedproofError
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
 from speedproof.execution.attempt import run_attempt
 from speedproof.execution.preflight import Ready, Told
 from speedproof.execution.wire import Wire, parameters_of, pins_of
-from speedproof.gateway import Gateway, ModelChoice
+from speedproof.gateway import Gateway, ModelChoice, Patience
 from speedproof.gateway.models import SCRIPTED, model_name
-from speedproof.gateway.patience import Patience
 from speedproof.gateway.replayed import Difference, ReplayedModel
 from speedproof.journal import Attempt, AttemptStore, ItemPlan, Record, RunManifest, RunStore, StopCause
 from speedproof.sandbox import Sandbox
@@ -76,7 +75,7 @@ def replay_attempt(
     if keep is not None and keep.exists():
         raise InputError("the folder exists already", file=keep, hint="--keep another folder")
     wire = _wire(manifest)
-    path = (agent_paths or {}).get(item.agent)
+    path = (agent_paths or {}).get(agent_name(item.agent))
     agent = get_agent(item.agent, path, cache=cache)
     cut_short = attempt.process is None or attempt.process.stopped_by is not None
     model = ReplayedModel(store, cut_short=cut_short)

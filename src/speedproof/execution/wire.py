@@ -1,4 +1,4 @@
-"""What a run asks of the wire: parameters configured and pinned, side models, repairs, bodies, the run's own budget."""
+"""What a run asks of the wire: parameters configured and pinned, side models, repairs, retries, bodies, its budget."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from speedproof.agents.protocol import Agent
 from speedproof.errors import InputError
-from speedproof.gateway import Budget, ModelChoice, Rules
+from speedproof.gateway import Budget, ModelChoice, Patience, Rules
 
 
 @dataclass(frozen=True)
@@ -26,18 +26,21 @@ class Wire:
     """Whether an attempt ends at the first request that its protocol forbids."""
     bodies: bool = True
     """Whether request and answer bodies are kept."""
+    patience: Patience = field(default_factory=Patience)
+    """How often a call that fails for a moment is tried."""
     budget: Budget = field(default_factory=Budget)
     """What all attempts of the run may use together."""
 
     def rules(self, model: ModelChoice) -> Rules:
         """What the gateway does to the requests of an attempt with this model."""
         pins = {**self.pins.get(None, {}), **self.pins.get(model.model, {})}
-        side = {name: self.pins.get(name, {}) for name in self.side_models}
+        side = {name: self.pins.get(name, {}) for name in self.side_models if name != model.model}
         watch = dict.fromkeys((*pins, *(name for pinned in side.values() for name in pinned)))
         return Rules(model=model.model, pins=pins, side=side, watch=tuple(watch), repair=self.repair, stop=self.stop)
 
     def require(self, agents: Iterable[Agent], models: Iterable[ModelChoice]) -> None:
-        """Raises InputError when an agent cannot be configured so, or a pin names a model that nobody calls."""
+        """Raises InputError for what cannot be kept: an agent that cannot be configured so, a pin on a model that
+        nothing calls, a side model without a name, a cost limit that lets nothing begin."""
         for agent in agents:
             unknown = [name for name in self.configured if name not in agent.parameters]
             if agent.uses_model and unknown:
@@ -46,11 +49,16 @@ class Wire:
                     f"{agent.name} cannot be configured with {unknown[0]}; it can with: {can}",
                     hint=f"--pin {unknown[0]}=… sets it on the wire",
                 )
+        if (cost := self.budget.cost_usd) is not None and not cost > 0:
+            raise InputError(f"a cost limit of ${cost:g} lets no call be made", hint="--max-cost 5")
+        if not all(name.strip() for name in self.side_models):
+            raise InputError("a side model has no name", hint="--side-model MODEL, without its provider")
         known = {model.model for model in models} | set(self.side_models)
         for model in self.pins:
             if model is not None and model not in known:
+                there = ", ".join(sorted(known)) or "none"
                 raise InputError(
-                    f"a pin names the model {model!r}, which no item uses; there are: {', '.join(sorted(known))}",
+                    f"a pin names the model {model!r}, which nothing calls; there are: {there}",
                     hint="name a model of --model or --side-model, without its provider",
                 )
 

@@ -1,8 +1,10 @@
-"""The recording model proxy between agent and provider: tokens, pins, budgets, usage, and the scripted model.
+"""The recording model proxy between agent and provider: tokens, pins, budgets, retries, usage.
 
-Here live the names of models, one session an attempt, the exchange that records, checks and forwards each call, and
-the scripted model that plays a provider. Not here: where the socket comes from (sandbox), when an attempt is ended
-(execution), what a failed call means (diagnosis).
+Here live the names of models and where their keys come from, one session an attempt, the exchange that records, checks
+and forwards each call, the pace that a run's attempts share at a provider; in packages of their own the protocols, the
+providers that want more than a key (upstreams), and the two models that stand in for one (scripted, replayed). Not
+here: where the socket comes from (sandbox), when an attempt is ended (execution), what a failed call means (diagnosis;
+the words of providers that tell a used-up quota from a rate limit are journal's).
 """
 
 from speedproof.gateway.asked import Rules

@@ -20,6 +20,8 @@ _MOST_PARAMETERS = 60
 _MOST_TOOLS = 200
 _MOST_REPAIRED = 1_000
 """Outputs supplied in one conversation: an agent that leaves calls open leaves one in every turn."""
+_MOST_SOUGHT = 10_000_000
+"""Objects looked through for the places of all of them."""
 _MOST_OPENED = 500_000
 _MOST_COMMAS = 500_000
 """Of lists and objects, and of their members, in one body: far more than the longest conversation has."""
@@ -85,8 +87,8 @@ def read_request(route: Route, raw: bytes, rules: Rules) -> Asked:
     try:
         with _without_collector():
             body = json.loads(raw.decode(), object_pairs_hook=_once)
-            if not isinstance(body, dict):
-                raise Malformed
+            if not isinstance(body, dict) or len({key.casefold() for key in body}) < len(body):
+                raise Malformed  # in Go, which Ollama is written in, a key is the same in any spelling
             return _read(route, route.dialect, raw, body, rules)
     except (ValueError, RecursionError) as error:
         raise Malformed from error
@@ -128,7 +130,7 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
     try:
         conversation = dialect.conversation(body)
         entries: int | None = len(conversation.entries)
-        most = _MOST_REPAIRED if rules.repair else MOST_ILLEGAL
+        most = max(MOST_ILLEGAL, min(_MOST_REPAIRED, _MOST_SOUGHT // raw.count(b"{"))) if rules.repair else MOST_ILLEGAL
         illegal = tuple(find_illegal(dialect, conversation, most)) if route.model_call else ()
     except Unreadable:
         entries, illegal = None, ()
@@ -139,22 +141,25 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
         sent_model=None if model is None else model[:200],
         stream=stream if route.model_call else None,
         asked=_parameters(dialect, body) | ({"hosted_tools": hosted[:_MOST_TOOLS]} if hosted else {}),
-        sent=_parameters(dialect, sent),
+        sent=_parameters(dialect, sent) | ({} if model is None or "model" in sent else {"model": model[:200]}),
         tools=tuple(tool.name[:100] for tool in dialect.tools(body)[:_MOST_TOOLS]),
         messages=entries,
         path=path,
         body=raw if sent == body else json.dumps(sent).encode(),
         usage_added=usage_added,
         remote=_remote(dialect, sent),
-        watched={
-            name: Watched(
-                asked=_bounded(dialect.get(body, name)), sent=_bounded(dialect.get(sent, name)), pinned=name in pins
-            )
-            for name in rules.watch
-            if route.model_call
-        },
+        watched={name: _watched(dialect, body, sent, name, pins) for name in rules.watch if route.model_call},
         illegal=illegal[:MOST_ILLEGAL],
     )
+
+
+def _watched(
+    dialect: Dialect, body: Mapping[str, Any], sent: Mapping[str, Any], name: str, pins: Mapping[str, Any]
+) -> Watched:
+    """A parameter as asked and as sent; pinned where its pin could be set."""
+    found = dialect.get(sent, name)
+    pinned = name in pins and found == pins[name]
+    return Watched(asked=_bounded(dialect.get(body, name)), sent=_bounded(found), pinned=pinned)
 
 
 def _repair(dialect: Dialect, sent: dict[str, Any], illegal: tuple[Illegal, ...]) -> tuple[Illegal, ...]:

@@ -50,7 +50,9 @@ def _read(file: Path, told: Callable[[str], None]) -> dict[str, str]:
             start = line.original.string
             blank = len(start) - len(start.lstrip("\n\r \t"))
             at = line.original.line + start[:blank].count("\n")
-            raise InputError("this line is not NAME=VALUE", file=file, line=at)
+            raise InputError(
+                "this line is not NAME=VALUE", file=file, line=at, hint="OPENAI_API_KEY=…, a line for each key"
+            )
         if line.key is not None and line.value is not None:
             found[line.key] = line.value
     return found

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 
 import aiohttp
@@ -170,10 +170,11 @@ class Exchange:
             raise refusal
         if self._dialect is None:
             return
-        cause = session.stopped or session.exhausted
-        if cause is not None:
-            session.stop(cause)
-            raise of_limit(cause)
+        if session.stopped is None and (used_up := session.exhausted) is not None:
+            cause, of_run = used_up
+            session.stop(cause, of_run=of_run)
+        if session.stopped is not None:
+            raise of_limit(session.stopped, of_run=session.stopped_by_run)
         open_ = [one for one in self._asked.illegal if not one.repaired]
         if open_ and session.rules.stop:
             session.stop(StopCause.PROTOCOL)
@@ -258,10 +259,11 @@ class Exchange:
     async def _failed(self, answer: Answer, slot: Slot) -> tuple[Answer, float | None]:
         """Read an error's body. The answer, to be passed on, and the wait before another try where there is one."""
         body = bytearray()
-        async for chunk in answer.chunks:
-            body += chunk
-            if len(body) > _LONGEST_REFUSAL:
-                break
+        with suppress(aiohttp.ClientError, OSError):  # what came before it broke off is what the provider said
+            async for chunk in answer.chunks:
+                body += chunk
+                if len(body) > _LONGEST_REFUSAL:
+                    break
         verdict = self._judge(Try(answer.status, answer.headers, bytes(body)))
         if verdict.slows is not None:
             slot.slowed(verdict.slows, verdict.hold_s)
@@ -297,7 +299,7 @@ class Exchange:
         else:
             passing.finish()
         usage = answer.usage if answer.complete and refused is None else None
-        cost = session.model.price(usage, self._asked.sent_model) if usage else None
+        cost = session.model.price(usage, self._asked.sent_model, answer.terms) if usage else None
         if not answer.complete and answer.error is None:
             answer.error = passing.why_cut(closing=session.closing)
         if metered:
@@ -318,6 +320,7 @@ class Exchange:
             resets_at=self._resets_at,
             retries=tuple(self._retries),
             cost_usd=cost,
+            terms=answer.terms,
             model_answered=answer.model,
             provider_request_id=None if passing.request_id is None else passing.request_id[:200],
             finish_reason=answer.finish_reason,
@@ -330,7 +333,7 @@ class Exchange:
         )
         try:
             session.record(outcome)
-            if response_sha256 is not None:
+            if response_sha256 is not None and passing.whole:
                 session.keep(response_sha256, bytes(passing.body))
         except RecordError:
             session.stop_event.set()  # Gateway.close raises it

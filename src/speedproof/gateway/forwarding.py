@@ -19,7 +19,7 @@ from yarl import URL
 
 from speedproof.gateway.hiding import Scrubber, forms, hide, scrubbed
 from speedproof.gateway.upstream import EVERY, Answer, Refused, Request, Unreachable, passes
-from speedproof.journal.call import Protocol as Wire
+from speedproof.journal.call import Protocol as Spoken
 from speedproof.journal.redaction import redact
 
 HOP_BY_HOP = frozenset(
@@ -51,10 +51,13 @@ _NEVER_SENT = HOP_BY_HOP | {
     "host",
     "x-api-key",
     "x-goog-api-key",
+    "x-goog-fieldmask",
+    "x-http-method-override",
 }
 _IN_PIECES = 1 << 20
-_NEVER_ASKED = frozenset({"access_token", "api-key", "api_key", "key"})
-"""Query parameters that hold the agent's token."""
+_NEVER_ASKED = frozenset({"access_token", "api-key", "api_key", "fields", "httpmethod", "key"})
+"""Query parameters that hold the agent's token, or by which Google would leave the usage out or do something else; it
+reads each with a dollar sign, too."""
 _NEVER_RETURNED = HOP_BY_HOP | {"alt-svc", "content-encoding", "content-length", "date", "server", "set-cookie"}
 
 
@@ -76,7 +79,7 @@ class Forwarder(ABC):
 
     @property
     @abstractmethod
-    def protocols(self) -> frozenset[Wire]: ...
+    def protocols(self) -> frozenset[Spoken]: ...
 
     @property
     @abstractmethod
@@ -163,7 +166,9 @@ def address(base_url: str, request: Request, path: str | None = None) -> URL:
     if not below.startswith("/") or ".." in unquote(below):
         raise Refused(404, "There is no such route.", "unknown_route")
     query = "&".join(
-        part for part in request.query.split("&") if unquote(part.partition("=")[0]).lower() not in _NEVER_ASKED
+        part
+        for part in request.query.split("&")
+        if unquote(part.partition("=")[0]).lower().removeprefix("$") not in _NEVER_ASKED
     )
     return URL(base_url.rstrip("/") + below + (f"?{query}" if query else ""))
 
@@ -189,7 +194,7 @@ class HttpUpstream(Forwarder):
 
     base_url: str
     key: str | None = field(default=None, repr=False)
-    protocols: frozenset[Wire] = EVERY
+    protocols: frozenset[Spoken] = EVERY
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -199,7 +204,7 @@ class HttpUpstream(Forwarder):
         headers = sent_headers(request, self.proof(request.speaks, self.key) if self.key else {})
         return Outgoing(request.method, self.address(request), headers, request.body)
 
-    def proof(self, speaks: Wire, key: str) -> dict[str, str]:
+    def proof(self, speaks: Spoken, key: str) -> dict[str, str]:
         """The headers that hold the key. Compatible servers differ in the one they read for Anthropic's protocol."""
         if speaks == "gemini":
             return {"x-goog-api-key": key}

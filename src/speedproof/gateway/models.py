@@ -36,12 +36,13 @@ class ModelChoice:
     upstream: Upstream
     """Where its calls go."""
 
-    def price(self, usage: Usage, model: str | None = None) -> float | None:
+    def price(self, usage: Usage, model: str | None = None, terms: Mapping[str, str] | None = None) -> float | None:
         """US dollars for `usage` at today's list prices; null when the model has no price or the usage is unknown.
 
-        `model`: another model of the same provider, such as the small one that an agent uses beside its own. The
-        scripted model costs nothing. A model behind an address of its own is priced by that address, never by the
-        provider's name alone; one used through a login at what its maker's API would take.
+        `model`: another model of the same provider, such as the small one that an agent uses beside its own. `terms`:
+        how the call was served (service_tier, speed), where the price depends on it. The scripted model costs nothing.
+        A model behind an address of its own is priced by that address, never by the provider's name alone; one used
+        through a login at what its maker's API would take.
         """
         if usage.total is None:
             return None
@@ -56,11 +57,13 @@ class ModelChoice:
                     input_tokens=(usage.uncached_input or 0) + read + write,
                     cache_read_tokens=read,
                     cache_write_tokens=write,
+                    cache_write_1h_tokens=min(usage.cache_write_1h or 0, write),
                     output_tokens=usage.output,
                 ),
                 model_ref=model or self.model,
                 provider_api_url=self.upstream.listed_at,
                 genai_request_timestamp=now(),
+                price_context=dict(terms or {}),
             )
         except LookupError:
             return None

@@ -47,6 +47,8 @@ class Passing:
         """Bytes of body passed on."""
         self.body = bytearray()
         """The body as it came from the provider, up to MOST_KEPT."""
+        self.whole = True
+        """Whether `body` holds all that came."""
         self.digest = hashlib.sha256()
         """Of the whole body as it came from the provider."""
         self.response: web.StreamResponse | None = None
@@ -120,7 +122,8 @@ class Passing:
             if self.first_byte_s is None:
                 self.first_byte_s = time.monotonic() - self._started
             self.digest.update(chunk)
-            if len(self.body) + len(chunk) <= MOST_KEPT:
+            self.whole = self.whole and len(self.body) + len(chunk) <= MOST_KEPT
+            if self.whole:
                 self.body += chunk
             yield chunk
 

@@ -15,7 +15,7 @@ OWN_KEY = "SPEEDPROOF_API_KEY"
 def compatible(base_url: str, environ: Mapping[str, str]) -> HttpUpstream:
     """Any server that speaks the agents' protocols, at an address of the user's. Its key, which may be absent, stands
     in SPEEDPROOF_API_KEY alone: a provider's own key never goes elsewhere. Raises InputError."""
-    return HttpUpstream(_checked_url(base_url, "--base-url"), key_in(environ, OWN_KEY))
+    return HttpUpstream(_checked_url(base_url, "--base-url http://127.0.0.1:8000/v1"), key_in(environ, OWN_KEY))
 
 
 def _openai(_: str, environ: Mapping[str, str]) -> Forwarder:

@@ -37,10 +37,11 @@ def of_flood(most_calls: int, most_bytes: int) -> Refusal:
     return Refusal(400, f"{limit} It is used up: the attempt ends here, and no more calls are recorded.", BUDGET_CODE)
 
 
-def of_limit(cause: StopCause) -> Refusal:
-    """A limit is used up, or the attempt was stopped."""
+def of_limit(cause: StopCause, *, of_run: bool) -> Refusal:
+    """A limit of the attempt or of its run is used up."""
+    whose = "run" if of_run else "attempt"
     name = _LIMIT_NAMES.get(cause, cause.value)
-    return Refusal(400, f"The limit of {name} is used up; the attempt ends here.", BUDGET_CODE)
+    return Refusal(400, f"The {whose}'s limit of {name} is used up; the attempt ends here.", BUDGET_CODE)
 
 
 def of_remote(name: str) -> Refusal:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +18,7 @@ from speedproof.gateway.models import ModelChoice
 from speedproof.gateway.pace import Paces
 from speedproof.gateway.patience import Patience
 from speedproof.gateway.session import Session
+from speedproof.journal import Usage
 from speedproof.journal.pace import PaceChange, ProviderDown
 
 _CONNECT_S = 30.0
@@ -80,7 +81,7 @@ class Gateway:
         """
         meters = (Meter(budget), *(() if run is None else (run,)))
         for meter in meters:
-            require_price(model, meter.budget)
+            require_price(model, meter.budget, () if rules is None else rules.side)
         session = Session(
             calls, model, rules or Rules(), meters, self._paces.of(model.served_by), self._patience, bodies
         )
@@ -132,11 +133,18 @@ class Gateway:
         self._runners[session].append(runner)
 
 
-def require_price(model: ModelChoice, budget: Budget) -> None:
-    """Raises InputError for a cost limit that cannot be kept: on a model without a price, with no limit on tokens."""
+def require_price(model: ModelChoice, budget: Budget, side: Iterable[str] = ()) -> None:
+    """Raises InputError for a cost limit that cannot be kept: on a model without a price, with no limit on tokens.
+
+    `side`: models that may be called beside it.
+    """
     limits_tokens = any(n is not None for n in (budget.tokens, budget.input_tokens, budget.output_tokens))
-    if budget.cost_usd is not None and not model.has_price and not limits_tokens:
+    if budget.cost_usd is None or limits_tokens:
+        return
+    unpriced = [] if model.has_price else [model.asked]
+    unpriced += [name for name in side if model.price(Usage(uncached_input=0, output=0), name) is None]
+    if unpriced:
         raise InputError(
-            f"a cost limit is set, but {model.asked} has no known price",
+            f"a cost limit is set, but {unpriced[0]} has no known price",
             hint="set a limit on tokens beside it, or instead of it",
         )

@@ -65,6 +65,8 @@ class Session:
         """Calls that the gateway makes wait, for their provider's pace or before another try."""
         self.stopped: StopCause | None = None
         """The limit that was used up; null while there is room."""
+        self.stopped_by_run = False
+        """Whether that limit is one of the run's."""
         self.stop_event = asyncio.Event()
         """Set when the agent should be ended: a limit is used up, or the record cannot be written."""
         self.failure: RecordError | None = None
@@ -163,9 +165,12 @@ class Session:
         bodies.add(name, clean, name if named and clean is body else None)
 
     @property
-    def exhausted(self) -> StopCause | None:
-        """The limit, of the attempt or of its run, that leaves no room for another call."""
-        return next((cause for meter in self.meters if (cause := meter.exhausted()) is not None), None)
+    def exhausted(self) -> tuple[StopCause, bool] | None:
+        """The limit that leaves no room for another call, and whether it is the run's; null when there is room."""
+        for number, meter in enumerate(self.meters):
+            if (cause := meter.exhausted()) is not None:
+                return cause, number > 0
+        return None
 
     @property
     def counts_cost(self) -> bool:
@@ -186,9 +191,10 @@ class Session:
         for meter in self.meters:
             meter.end((self.token, call), usage, cost_usd)
 
-    def stop(self, cause: StopCause) -> None:
-        """A limit is used up: no further call is forwarded."""
-        self.stopped = self.stopped or cause
+    def stop(self, cause: StopCause, *, of_run: bool = False) -> None:
+        """A limit, of the attempt or of its run, is used up: no further call is forwarded."""
+        if self.stopped is None:
+            self.stopped, self.stopped_by_run = cause, of_run
         self.stop_event.set()
 
     def close(self) -> None:

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import aiohttp
 
-from speedproof.journal.call import Protocol as Wire
+from speedproof.journal.call import Protocol as Spoken
 
 _GEMINI = re.compile(r"/models/[^/]+:\w+")
 
-EVERY: frozenset[Wire] = frozenset({"chat", "responses", "messages", "gemini"})
+EVERY: frozenset[Spoken] = frozenset({"chat", "responses", "messages", "gemini"})
 """Every protocol that agents speak."""
 
 
@@ -33,12 +33,12 @@ class Request:
     body: bytes = field(default=b"", repr=False)
 
     @property
-    def speaks(self) -> Wire:
+    def speaks(self) -> Spoken:
         """Its protocol, by its path; side routes included where the path tells."""
         if _GEMINI.fullmatch(self.path):
             return "gemini"
         first = self.path.split("/", 2)[1] if self.path.startswith("/") else ""
-        named: dict[str, Wire] = {"chat": "chat", "responses": "responses", "messages": "messages"}
+        named: dict[str, Spoken] = {"chat": "chat", "responses": "responses", "messages": "messages"}
         return named.get(first, "other")
 
     def header(self, name: str) -> str | None:
@@ -95,7 +95,7 @@ class Upstream(Protocol):
     """Anything that answers model requests."""
 
     @property
-    def protocols(self) -> frozenset[Wire]:
+    def protocols(self) -> frozenset[Spoken]:
         """The protocols it takes."""
         ...
 

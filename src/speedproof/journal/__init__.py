@@ -1,8 +1,10 @@
 """The record: what an attempt left, what a run was, what an evaluation found, and the files they stand in.
 
 Here live the types of every record (pydantic, a docstring under every field), the failure classes, token
-usage, and the store, the only code that writes under a run. Not here: how a fact is gathered (execution,
-gateway, evaluation), how a status is derived from facts (diagnosis), what is asked of many records (analysis).
+usage, the reading of a provider's error (its class, when its limit resets), what is taken out of texts because it
+looks like a secret, and the store with its bodies, the only code that writes under a run. Not here: how a fact is
+gathered (execution, gateway, evaluation), how a status is derived from facts (diagnosis), what is asked of many records
+(analysis).
 """
 
 from speedproof.journal.attempt import Attempt, PatchFacts, ProcessFacts, SandboxFacts, StopCause, Transition

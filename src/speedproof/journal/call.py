@@ -147,6 +147,8 @@ class CallOutcome(Record):
     """SHA-256 of the answer's body as it came from the provider; null when no body came."""
     cost_usd: float | None = None
     """Cost at list prices in US dollars; null when usage or price is unknown."""
+    terms: dict[str, str] = {}
+    """What the provider says of how it served the call, where prices depend on it: service_tier, speed."""
     model_answered: str | None = None
     """The model the provider says answered."""
     provider_request_id: str | None = None

@@ -15,6 +15,8 @@ class Usage(Record):
     """Input tokens served from the provider's cache."""
     cache_write: int | None = None
     """Input tokens written to the provider's cache, where the provider bills that apart."""
+    cache_write_1h: int | None = None
+    """The part of `cache_write` that is kept for an hour, which Anthropic bills dearer than the rest."""
     output: int | None = None
     """Output tokens, reasoning included."""
     reasoning: int | None = None

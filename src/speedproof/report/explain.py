@@ -50,6 +50,7 @@ def _happened(found: Row, opened: Detail) -> list[str]:
         unknown = f" ({found.usage_unknown_calls} without usage)" if found.usage_unknown_calls else ""
         failed = f", {found.failed_calls} failed" if found.failed_calls else ""
         lines.append(f"{plural(found.calls, 'model call')}{failed}; {tokens(found.usage)}{unknown}{cost}")
+        lines += _helped(opened)
     process = opened.attempt.process if opened.attempt else None
     if process:
         end = ended(process.signal, process.exit_code, process.stopped_by)
@@ -61,6 +62,15 @@ def _happened(found: Row, opened: Detail) -> list[str]:
         said = f": “{one_line(outcome.message, 160)}”" if outcome.message else ""
         lines.append(f"the agent claims success: {yes_no(outcome.claims_success)}{said}")
     return lines
+
+
+def _helped(opened: Detail) -> list[str]:
+    """What the gateway did for the calls, unseen by the agent."""
+    again = sum(len(pair.outcome.retries) for pair in opened.calls if pair.outcome)
+    supplied = any(i.repaired for pair in opened.calls if pair.intent for i in pair.intent.illegal)
+    did = [f"tried again {plural(again, 'time')}"] if again else []
+    did += ["supplied outputs of tool calls that the agent had left without"] if supplied else []
+    return [f"the gateway {' and '.join(did)}"] if did else []
 
 
 def _why(found: Row, opened: Detail) -> list[str]:

@@ -144,7 +144,13 @@ def _environment() -> Environment:
         "usd",
     ):
         environment.filters[name] = getattr(text, name)
-    environment.filters |= {"short": short, "cause": cause, "yes_no": text.yes_no, "link": text.link}
+    environment.filters |= {
+        "short": short,
+        "cause": cause,
+        "yes_no": text.yes_no,
+        "link": text.link,
+        "setting": text.setting,
+    }
     environment.filters |= {"seen": seen, "value": value, "never_asked": never_asked}
     style, script = (_asset(name) for name in ("style.css", "report.js"))
     environment.globals |= {

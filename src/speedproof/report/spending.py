@@ -54,13 +54,13 @@ def print_spending(spending: Spending, console: Console) -> None:
 
 def _summary(spending: Spending) -> Iterable[Text]:
     spent, wasted = spending.total.spent, spending.total.wasted
-    yield Text(f"{_dollars(spent)} at list prices; {plural(spent.calls, 'call')}; {tokens(spent.usage)}")
+    yield Text(f"{_dollars(spent)} at list prices; {_calls(spent)}")
     if spent.billed_usd is not None:
         yield Text(
             f"{usd(spent.billed_usd)} billed by providers for {plural(spent.billed_calls, 'call')}{_than(spent)}"
         )
     share = f" ({percent(wasted.cost_usd / spent.cost_usd)})" if wasted.cost_usd and spent.cost_usd else ""
-    yield Text(f"{_dollars(wasted)}{share} of it wasted; {plural(wasted.calls, 'call')}; {tokens(wasted.usage)}")
+    yield Text(f"{_dollars(wasted)}{share} of it wasted; {_calls(wasted)}")
     if unknown := _unknown(spending):
         yield Text("UNKNOWN, and not in the sums:", style="bold yellow")
         yield from (Text(f"  {line}", style="yellow") for line in unknown)
@@ -74,6 +74,10 @@ def _summary(spending: Spending) -> Iterable[Text]:
         yield Text(
             f"agents' own counts: {plural(len(spending.reconciled), 'attempt')}, {agreeing} agree with the wire",
         )
+
+
+def _calls(spent: Spent) -> str:
+    return plural(spent.calls, "call") + (f"; {tokens(spent.usage)}" if spent.calls else "")
 
 
 def _unknown(spending: Spending) -> list[str]:

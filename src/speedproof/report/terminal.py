@@ -66,7 +66,8 @@ def _rates(report: RunReport) -> RenderableType:
 
 def _funnel(report: RunReport) -> RenderableType:
     total = len(report.funnel.attempts)
-    title = f"Funnel of {total} attempts" + (f", {len(report.funnel.controls)} controls apart" if total else "")
+    controls = len(report.funnel.controls)
+    title = f"Funnel of {plural(total, 'attempt')}" + (f", {plural(controls, 'control')} apart" if controls else "")
     table = new_table(title, "Rung", "Reached", "", "Beside", right=frozenset({"Reached"}))
     for rung in report.funnel.rungs:
         reached = len(rung.reached)
@@ -155,8 +156,10 @@ def _parameters(report: RunReport) -> RenderableType | None:
 
 def _spent(report: RunReport) -> RenderableType:
     total = report.costs[0]
+    if not total.calls and not total.calls_unknown_attempts:
+        return Text("Spent: nothing, no model was called")
     unknown = f"; {plural(total.usage_unknown_calls, 'call')} without usage" if total.usage_unknown_calls else ""
     cost = f"; cost {usd(total.cost_usd)}" + (
-        f", {plural(total.cost_unknown_calls, 'call')} without a price" if total.cost_unknown_calls else ""
+        f", not known of {plural(total.cost_unknown_calls, 'call')}" if total.cost_unknown_calls else ""
     )
     return Text(f"Spent: {plural(total.calls, 'call')}; {tokens(total.usage)}{unknown}{cost}")

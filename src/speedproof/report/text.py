@@ -126,6 +126,15 @@ def tokens(usage: Usage) -> str:
     return f"{usage.uncached_input:,} in{cached}{written}, {usage.output:,} out"
 
 
+def setting(value: object) -> str:
+    """The value of an option: what was named several times with commas; – where nothing was given."""
+    if value is None or value == []:
+        return "–"
+    if isinstance(value, bool):
+        return yes_no(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def yes_no(value: bool | None) -> str:
     """yes, no, or unknown."""
     return "unknown" if value is None else "yes" if value else "no"

@@ -228,6 +228,18 @@ def _grep(patterns: Sequence[str], path: Path, mode: str, masked: Sequence[str])
     return done.stdout.decode(errors="surrogateescape").splitlines()
 
 
+def stamp_of(path: Path) -> str:
+    """A version for a folder or file that anybody may change: from the times of change of all that is in it."""
+    seen = []
+    for file in (path, *_files(Root(path, ""))):
+        try:
+            found = file.lstat()
+        except OSError:
+            continue  # gone meanwhile
+        seen.append((ascii(str(file)), found.st_size, found.st_ctime_ns))  # a name may be no text
+    return digest_of(sorted(seen), 32)
+
+
 def interpreter_roots(prefixes: Iterable[Path]) -> list[Root]:
     """The roots of Python interpreters as sandboxes mount them: without the packages installed beside them."""
     hidden = tuple(Path(name).name for name in HIDDEN)

@@ -47,6 +47,8 @@ class AnswerReader(ABC):
     error_code: str | None = None
     billed_usd: float | None = None
     """What the provider says it bills."""
+    terms: dict[str, str] = field(default_factory=dict)
+    """What the provider says of how it served the call, where prices depend on it."""
     tool_calls: list[str] = field(default_factory=list)
     text: str = ""
     """The first characters of the model's text."""
@@ -104,6 +106,12 @@ class AnswerReader(ABC):
         """The model that answered."""
         if isinstance(name, str):
             self.model = name[:200]
+
+    def read_terms(self, raw: dict[str, Any]) -> None:
+        """The tier and the speed that the call was served with."""
+        for name in ("service_tier", "speed"):
+            if isinstance(raw.get(name), str):
+                self.terms[name] = raw[name][:50]
 
     def read_bill(self, cost: Any) -> None:
         """What the answer says it costs, US dollars: OpenRouter says so in its usage, in every protocol."""

@@ -12,6 +12,7 @@ from speedproof.gateway.protocols.dialect import (
     ToolResult,
     ToolUse,
     Unreadable,
+    drop_elsewhere,
     entries_of,
 )
 from speedproof.gateway.protocols.openai import count_tokens, drop_tools, malformed, offered, openai_error
@@ -59,8 +60,7 @@ class Chat(Dialect):
         return offered(body)
 
     def drop_hosted_tools(self, body: dict[str, Any]) -> list[str]:
-        dropped = [name for name in ("web_search_options", "plugins") if body.pop(name, None) is not None]
-        return dropped + drop_tools(body)
+        return drop_elsewhere(body) + drop_tools(body)
 
     def get(self, body: Mapping[str, Any], name: str) -> Any:
         if name == "max_output" and "max_completion_tokens" not in body:
@@ -70,7 +70,7 @@ class Chat(Dialect):
     def set(self, body: dict[str, Any], name: str, value: Any) -> None:
         if name == "max_output" and "max_tokens" in body:
             body["max_tokens"] = value  # as the agent spells it: its provider may know no other
-        else:
+        if name != "max_output" or "max_tokens" not in body or "max_completion_tokens" in body:
             super().set(body, name, value)
 
     def supply(self, body: dict[str, Any], missing: Illegal, text: str) -> None:
@@ -129,6 +129,7 @@ class _Reader(AnswerReader):
     def _read(self, answer: dict[str, Any], part: str) -> None:
         self.read_model(answer.get("model"))
         self.usage = _usage(answer.get("usage")) or self.usage
+        self.read_terms(answer)
         self.read_bill(mapping(answer.get("usage")).get("cost"))
         for choice in objects(answer.get("choices")):
             message = mapping(choice.get(part))

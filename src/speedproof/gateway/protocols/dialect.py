@@ -13,7 +13,20 @@ from speedproof.journal.call import Illegal, IllegalKind, Protocol
 
 MOST_ILLEGAL = 20
 """Things that are forbidden in one conversation of which each is told."""
-_ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_NO_ADDRESS = re.compile(r"\s*data:", re.IGNORECASE)
+_ELSEWHERE = (
+    "models",
+    "fallbacks",
+    "route",
+    "preset",
+    "plugins",
+    "web_search_options",
+    "search_parameters",
+    "enable_search",
+    "search_options",
+    "data_sources",
+)
+"""Keys by which OpenRouter and others let a request name more models, or have the network searched for it."""
 
 
 class Unreadable(Exception):
@@ -88,11 +101,6 @@ def entries_of(value: Any, what: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         raise Unreadable(f"Invalid type for '{what}': expected a non-empty array of objects.", what)
     return value
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """The objects in `value` when it is a list, else none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 class Dialect(ABC):
@@ -204,8 +212,14 @@ class Dialect(ABC):
 
 
 def is_address(value: Any) -> bool:
-    """Whether `value` is an address that somebody would have to fetch: any scheme but data."""
-    return isinstance(value, str) and _ADDRESS.match(value) is not None
+    """Whether `value` may be an address that somebody would have to fetch: any scheme but data. What reads addresses
+    passes over control characters before and within a scheme, so the colon alone counts."""
+    return isinstance(value, str) and ":" in value and _NO_ADDRESS.match(value) is None
+
+
+def drop_elsewhere(body: dict[str, Any]) -> list[str]:
+    """Take out what leads to other models or to the network, by the names that several providers share; the names."""
+    return [name for name in _ELSEWHERE if body.pop(name, None) is not None]
 
 
 def find_illegal(dialect: Dialect, conversation: Conversation, most: int = MOST_ILLEGAL) -> list[Illegal]:

@@ -270,9 +270,10 @@ class _Open:
             self._places[place].append(number)
 
     def close(self, own: str | None, name: str) -> tuple[str | None, str] | None:
-        """The call that a response belongs to, closed: the one with its id, else the first with its name, provided
-        that one of the two has no id."""
-        for place in (("name", name),) if own is None else (("id", own), ("unnumbered", name)):
+        """The call that a response belongs to, closed: the one with its id, or likewise without, else the first with
+        its name, provided that one of the two has no id."""
+        own_kind = ("unnumbered", name) if own is None else ("id", own)
+        for place in (own_kind, ("name", name) if own is None else ("unnumbered", name)):
             numbers = self._places.get(place, deque())
             while numbers:
                 if (call := self._calls.pop(numbers.popleft(), None)) is not None:

@@ -1,6 +1,8 @@
 """Anthropic Messages."""
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from speedproof.gateway.protocols.answer import AnswerReader, mapping, objects
@@ -12,6 +14,7 @@ from speedproof.gateway.protocols.dialect import (
     ToolResult,
     ToolUse,
     Unreadable,
+    drop_elsewhere,
     entries_of,
 )
 from speedproof.gateway.sse import Event
@@ -27,7 +30,6 @@ _BASH = {
     "properties": {"command": {"type": "string"}, "restart": {"type": "boolean"}},
     "required": ["command"],
 }
-_HOSTED = ("mcp_servers", "fallbacks")
 _CALLS = {"tool_use", "server_tool_use", "mcp_tool_use"}
 _ERROR_TYPES = {
     401: "authentication_error",
@@ -80,7 +82,8 @@ class Messages(Dialect):
         return tuple(_tool(tool) for tool in raw) if isinstance(raw, list) else ()
 
     def drop_hosted_tools(self, body: dict[str, Any]) -> list[str]:
-        dropped = [name for name in _HOSTED if body.pop(name, None) is not None]
+        dropped = ["mcp_servers"] if body.pop("mcp_servers", None) is not None else []
+        dropped += drop_elsewhere(body)
         tools = body.get("tools")
         if isinstance(tools, list) and not all(_is_local(tool) for tool in tools):
             body["tools"] = [tool for tool in tools if _is_local(tool)]
@@ -191,8 +194,26 @@ def _tool(raw: Any) -> Tool:
     return Tool(name, "function", _BASH) if kind.startswith("bash_") else Tool(name, "own")
 
 
+def _counts(numbers: dict[str, Any]) -> dict[str, int]:
+    """What is counted, by our names."""
+    found = {
+        "uncached_input": numbers.get("input_tokens"),
+        "cache_read": numbers.get("cache_read_input_tokens"),
+        "cache_write": numbers.get("cache_creation_input_tokens"),
+        "cache_write_1h": mapping(numbers.get("cache_creation")).get("ephemeral_1h_input_tokens"),
+        "output": numbers.get("output_tokens"),
+        "reasoning": mapping(numbers.get("output_tokens_details")).get("thinking_tokens"),
+    }
+    return {name: count for name, value in found.items() if (count := token_count(value)) is not None}
+
+
+@dataclass
 class _Reader(AnswerReader):
-    _counted = False
+    said: dict[str, int] = field(default_factory=dict)
+    """What was counted for the answer."""
+    beside: Counter[str] = field(default_factory=Counter)
+    """What was counted beside it, to compact the conversation."""
+    _counted: bool = False
     """Whether the stream has said how many tokens it put out in the end; its beginning counts but the first."""
 
     def read_answer(self, answer: dict[str, Any]) -> None:
@@ -241,14 +262,14 @@ class _Reader(AnswerReader):
     def _read_usage(self, raw: Any) -> None:
         """Take over what is counted; later counts of a stream hold the earlier ones."""
         numbers = mapping(raw)
-        found = {
-            "uncached_input": numbers.get("input_tokens"),
-            "cache_read": numbers.get("cache_read_input_tokens"),
-            "cache_write": numbers.get("cache_creation_input_tokens"),
-            "output": numbers.get("output_tokens"),
-            "reasoning": mapping(numbers.get("output_tokens_details")).get("thinking_tokens"),
-        }
-        known = {name: count for name, value in found.items() if (count := token_count(value)) is not None}
-        if known:
-            self.usage = (self.usage or Usage()).model_copy(update=known)
+        self.said |= _counts(numbers)
+        if compactions := [one for one in objects(numbers.get("iterations")) if one.get("type") == "compaction"]:
+            self.beside = Counter()  # the counts of the answer do not hold them
+            for one in compactions:
+                self.beside.update(_counts(one))
+        if self.said or self.beside:
+            self.usage = Usage(
+                **{name: self.said.get(name, 0) + self.beside[name] for name in {*self.said, *self.beside}}
+            )
+        self.read_terms(numbers)
         self.read_bill(numbers.get("cost"))

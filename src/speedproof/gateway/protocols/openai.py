@@ -7,7 +7,7 @@ from typing import Any
 from speedproof.gateway.protocols.answer import mapping, parsed
 from speedproof.gateway.protocols.dialect import Tool
 from speedproof.journal import Usage
-from speedproof.journal.usage import usage_of_whole_input
+from speedproof.journal.usage import token_count, usage_of_whole_input
 
 _LOCAL_TOOLS = {"function", "custom", "local_shell", "apply_patch", "namespace", "tool_search"}
 _REMEMBERED = 4_096
@@ -38,12 +38,20 @@ def offered(body: Mapping[str, Any]) -> tuple[Tool, ...]:
 
 
 def drop_tools(body: dict[str, Any]) -> list[str]:
-    """Take out of `tools` what the provider would run itself; the names."""
+    """Take out of `tools`, and of the namespaces in it, what the provider would run itself; the names."""
     tools = body.get("tools")
-    if not isinstance(tools, list) or all(is_local(tool) for tool in tools):
-        return []
-    body["tools"] = [tool for tool in tools if is_local(tool)]
-    return [function_tool(tool).name for tool in tools if not is_local(tool)]
+    kept: list[Any] = []
+    dropped: list[str] = []
+    for tool in tools if isinstance(tools, list) else []:
+        if not is_local(tool):
+            dropped.append(function_tool(tool).name)
+            continue
+        own = dict(tool)
+        dropped += drop_tools(own) if tool["type"] == "namespace" else []
+        kept.append(own)
+    if dropped:
+        body["tools"] = kept
+    return dropped
 
 
 def malformed(arguments: Any) -> bool:
@@ -67,12 +75,18 @@ def count_tokens(
     numbers: dict[str, Any], whole_input: str, output: str, read_details: str, written_details: str
 ) -> Usage | None:
     """Usage from OpenAI's counts, by their names in the protocol. Its input holds the cached part; here they stand
-    apart. Null when nothing is counted."""
+    apart. Null when nothing is counted.
+
+    xAI, and Google where it copies OpenAI, count thoughts beside the output: only their total holds them."""
     read, written = mapping(numbers.get(read_details)), mapping(numbers.get(written_details))
+    said = token_count(numbers.get(output))
+    whole, total = token_count(numbers.get(whole_input)), token_count(numbers.get("total_tokens"))
+    if said is not None and whole is not None and total is not None:
+        said = max(said, total - whole)
     return usage_of_whole_input(
         numbers.get(whole_input),
         read.get("cached_tokens"),
-        numbers.get(output),
+        said,
         cache_write=read.get("cache_write_tokens"),
         reasoning=written.get("reasoning_tokens"),
     )

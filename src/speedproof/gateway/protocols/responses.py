@@ -12,6 +12,7 @@ from speedproof.gateway.protocols.dialect import (
     ToolResult,
     ToolUse,
     Unreadable,
+    drop_elsewhere,
     entries_of,
 )
 from speedproof.gateway.protocols.openai import count_tokens, drop_tools, malformed, offered, openai_error
@@ -39,13 +40,31 @@ class Responses(Dialect):
     def conversation(self, body: Mapping[str, Any]) -> Conversation:
         given = body.get("input")
         items = [{"role": "user", "content": given}] if isinstance(given, str) else entries_of(given, "input")
-        return Conversation([body.get("tools"), body.get("instructions")], tuple(_entry(item) for item in items))
+        entries = tuple(_entry(item) for item in items)
+        if body.get("previous_response_id") or any(item.get("type") == "item_reference" for item in items):
+            entries = _without_recalled(entries)
+        return Conversation([body.get("tools"), body.get("instructions")], entries)
 
     def tools(self, body: Mapping[str, Any]) -> tuple[Tool, ...]:
-        return offered(body)
+        return offered(body) + tuple(
+            tool for item in objects(body.get("input")) if _offers(item) for tool in offered(item)
+        )
 
     def drop_hosted_tools(self, body: dict[str, Any]) -> list[str]:
-        return drop_tools(body)
+        dropped = drop_elsewhere(body) + drop_tools(body)
+        if body.get("background") is True:  # an answer that nobody would see
+            del body["background"]
+            dropped.append("background")
+        given = body.get("input")
+        if isinstance(given, list) and any(_offers(item) for item in objects(given)):
+            items = body["input"] = []
+            for item in given:
+                own = dict(item) if isinstance(item, dict) and _offers(item) else item
+                found = drop_tools(own) if own is not item else []
+                dropped += found
+                if not found or own["tools"] or own["type"] != "additional_tools":
+                    items.append(own)
+        return dropped
 
     def supply(self, body: dict[str, Any], missing: Illegal, text: str) -> None:
         items = body["input"] = list(body["input"])
@@ -85,6 +104,17 @@ def _entry(item: dict[str, Any]) -> Entry:
     return Entry(_by_model(item), item, uses, results)
 
 
+def _offers(item: dict[str, Any]) -> bool:
+    """Whether an item of the conversation brings tools of its own."""
+    return item.get("type") in {"additional_tools", "tool_search_output"}
+
+
+def _without_recalled(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries without outputs of calls that are not among them: the provider keeps the beginning itself."""
+    known = {use.id for entry in entries for use in entry.uses}
+    return tuple(e._replace(results=tuple(r for r in e.results if r.id in known)) for e in entries)
+
+
 def _by_model(item: dict[str, Any]) -> bool:
     kind = str(item.get("type", "message"))
     return kind.endswith("_call") or kind == "reasoning" or item.get("role") == "assistant"
@@ -95,6 +125,7 @@ class _Reader(AnswerReader):
         self.read_model(answer.get("model"))
         self.read_error(answer.get("error"))
         self.usage = _usage(answer.get("usage")) or self.usage
+        self.read_terms(answer)
         self.read_bill(mapping(answer.get("usage")).get("cost"))
         if not self.tool_calls and not self.text:
             for item in objects(answer.get("output")):

@@ -96,7 +96,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 _SPOKEN = {"name", "id", "process"}
 """Kinds that a model takes up in its answer: the commit it just made, the process to wait for."""
 _PATTERNS = [(kind, re.compile(pattern)) for kind, patterns in _KINDS.items() for pattern in patterns]
-_PLACE = re.compile(r"(?:/[^/\s\"'<>]{1,100}){0,10}/work/tmp\w{8}/attempt-\w{8}/(tree|home)\b")
+_PLACE = re.compile(r"(?:/[^/\s\"'<>]{1,100}){0,10}/work/tmp\w{8}/attempt-\w{8}/(tree/workspace|home)\b")
 _TIMED = re.compile(
     r"duration|elapsed|took|wall_?time|latency|timestamp|(?:created|updated|modified)_?at$", re.IGNORECASE
 )
@@ -140,7 +140,7 @@ class _Reader:
 
     def text(self, text: str) -> str:
         if "/attempt-" in text:
-            text = _PLACE.sub(lambda found: WORKSPACE if found[1] == "tree" else HOME, text)
+            text = _PLACE.sub(lambda found: HOME if found[1] == "home" else WORKSPACE, text)
         return "\n".join(self._line(line) if _TELLS.search(line) else line for line in text.split("\n"))
 
     def _line(self, line: str) -> str:

@@ -28,7 +28,7 @@ from speedproof.gateway.hiding import forms
 from speedproof.gateway.upstream import Refused, Request
 from speedproof.gateway.upstreams.anthropic_body import read_body, take_model
 from speedproof.gateway.upstreams.bedrock_answers import error_body, server_sent, token_count
-from speedproof.journal.call import Protocol as Wire
+from speedproof.journal.call import Protocol as Spoken
 from speedproof.journal.redaction import redact
 
 _VERSION = "bedrock-2023-05-31"
@@ -86,7 +86,7 @@ class Bedrock(Forwarder):
         return f"<Bedrock {self.base_url}>"
 
     @property
-    def protocols(self) -> frozenset[Wire]:
+    def protocols(self) -> frozenset[Spoken]:
         return self._protocols
 
     @property
@@ -166,7 +166,7 @@ class Bedrock(Forwarder):
         return headers, token_count(chunks) if request.path.endswith("/count_tokens") else chunks
 
 
-def _protocols_of(model: str) -> frozenset[Wire]:
+def _protocols_of(model: str) -> frozenset[Spoken]:
     if "anthropic" in model:
         return frozenset({"messages"})
     # an ARN of an application's own profile does not say whose model it is
