@@ -665,7 +665,7 @@ VALUE = st.recursive(
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(SPEAKERS), st.data())
 def test_the_record_of_a_request_stays_small_whatever_it_holds(speaker: Any, data: st.DataObject) -> None:
-    name, value, times = data.draw(TEXT), data.draw(VALUE), data.draw(st.sampled_from([1, 300, 1_000]))
+    name, value, times = data.draw(TEXT), data.draw(VALUE), data.draw(st.sampled_from([1, 300]))
     call = data.draw(TEXT)
     dialect = DIALECTS[speaker.protocol]
     body = many_results(speaker.protocol, min(times, 300))

@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -54,3 +55,14 @@ def test_an_event_is_given_as_soon_as_its_blank_line_has_come() -> None:
     assert parser.feed(b"data: 1\n") == []
     assert [e.data for e in parser.feed(b"\ndata: 2")] == ["1"]
     assert [e.data for e in parser.feed(b"\r\n\r\n")] == ["2"]
+
+
+def test_an_event_that_never_ends_is_passed_on_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("speedproof.gateway.sse.LONGEST_EVENT", 1_000)
+    parser = EventParser()
+    pieces = [b"data: " + b"x" * 400] * 20
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    rest = parser.finish()
+    assert b"".join(event.raw for event in events) + (rest.raw if rest else b"") == b"".join(pieces)
+    assert len(events) >= 5
+    assert not any(event.data for event in events)

@@ -178,6 +178,8 @@ def _bounded(value: Any) -> Any:
     """A parameter's value, or its size when it is too long for a record."""
     if value is None or isinstance(value, bool | float):
         return value
+    if isinstance(value, str) and len(value) > _LONGEST_PARAMETER:
+        return f"[{len(value)} characters]"
     if isinstance(value, dict | list) and _holds_more_than(value, _LONGEST_PARAMETER):
         return f"[more than {_LONGEST_PARAMETER} characters of JSON]"
     try:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+LONGEST_EVENT = 16 << 20
+"""Bytes of an event that are held while it is not whole."""
 _END = re.compile(rb"(?>\r\n|\r|\n){2}")
 _LINE = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
@@ -48,6 +50,10 @@ class EventParser:
             start = self._searched = found.end()
         del self._buffer[:start]
         self._searched = max(0, len(self._buffer) - 3)
+        if len(self._buffer) > LONGEST_EVENT:  # no event is as long: it is passed on unread
+            events.append(Event("", "", bytes(self._buffer)))
+            self._buffer.clear()
+            self._searched = 0
         return events
 
     def finish(self) -> Event | None:

@@ -106,7 +106,7 @@ def _entry(item: dict[str, Any]) -> Entry:
 
 def _offers(item: dict[str, Any]) -> bool:
     """Whether an item of the conversation brings tools of its own."""
-    return item.get("type") in {"additional_tools", "tool_search_output"}
+    return str(item.get("type")) in {"additional_tools", "tool_search_output"}
 
 
 def _without_recalled(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
