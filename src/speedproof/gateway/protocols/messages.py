@@ -93,7 +93,7 @@ class Messages(Dialect):
     def is_remote(self, name: str, value: Any) -> bool:
         # by the shape of a source and of a block alone: a tool's input may have fields of any name
         if name == "source":
-            return mapping(value).get("type") in {"url", "file"}
+            return str(mapping(value).get("type")) in {"url", "file"}
         return name == "content" and any(_is_remote_block(block) for block in objects(value))
 
     def get(self, body: Mapping[str, Any], name: str) -> Any:
@@ -248,7 +248,7 @@ class _Reader(AnswerReader):
                 self.read_error(value.get("error") or value)
 
     def _read_block(self, block: dict[str, Any]) -> None:
-        if block.get("type") in _CALLS:
+        if str(block.get("type")) in _CALLS:
             self.add_call(block.get("name"))
         elif block.get("type") == "text":
             self.add_text(block.get("text"))
