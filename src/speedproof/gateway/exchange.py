@@ -3,9 +3,6 @@
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
-from datetime import datetime
 
 import aiohttp
 from aiohttp import web
@@ -16,25 +13,16 @@ from speedproof.gateway.body import Place
 from speedproof.gateway.budget import least_usage
 from speedproof.gateway.heavy import Heavy
 from speedproof.gateway.intake import Intake, cut_off, take_in
-from speedproof.gateway.pace import Slot
 from speedproof.gateway.passing import AgentGone, Passing
-from speedproof.gateway.patience import DOWN, Try, Verdict
 from speedproof.gateway.protocols import route
 from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.refusal import Refusal, of_flood, of_illegal, of_limit
 from speedproof.gateway.session import MOST_CALLS, MOST_RECORDED, Session
-from speedproof.gateway.upstream import Answer, Refused, Request
-from speedproof.journal import CallIntent, CallOutcome, FailureClass, StopCause, Usage
+from speedproof.gateway.tries import LONGEST_ERROR, Tries
+from speedproof.gateway.upstream import Request
+from speedproof.journal import CallIntent, CallOutcome, StopCause, Usage
 from speedproof.journal.base import now
-from speedproof.journal.call import BROKEN, Retry
-from speedproof.journal.provider import classify
 from speedproof.journal.redaction import redact
-from speedproof.journal.reset import resets_at
-
-_LONGEST_ERROR = 2_000
-_LONGEST_REFUSAL = 1 << 20
-"""Bytes of an error's body that are read before it is passed on."""
-
 
 _UNRECORDED = Refusal(500, "the call could not be recorded", "speedproof_record_failed")
 
@@ -43,20 +31,12 @@ def _full() -> Refusal:
     return of_flood(MOST_CALLS, MOST_RECORDED)
 
 
-async def _chain(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if begun:
-        yield begun
-    async for chunk in rest:
-        yield chunk
-
-
 class Exchange:
     """Serves one request of a session."""
 
     def __init__(self, session: Session, request: web.BaseRequest, client: aiohttp.ClientSession, heavy: Heavy) -> None:
         self._session = session
         self._request = request
-        self._client = client
         self._heavy = heavy
         self._call = 0
         self._path = request.raw_path.partition("?")[0]  # as it was sent: an address of another host is no route
@@ -65,8 +45,7 @@ class Exchange:
         self._passing = Passing((self._dialect or Chat()).reader())
         self._refused: Refusal | None = None
         self._asked = Asked()
-        self._retries: list[Retry] = []
-        self._resets_at: datetime | None = None
+        self._tries = Tries(session, client, self._passing)
         self._started = time.monotonic()
         self._whole = False  # whether all of the request came
 
@@ -188,99 +167,16 @@ class Exchange:
         return [key for key in shown if key]
 
     async def _forward(self) -> web.StreamResponse:
-        """Ask the provider, again where patience says so, and pass on the answer that stands."""
-        session = self._session
-        request = Request(
-            session=session.token,
+        """Ask the provider, and pass on the answer that stands. Raises Refusal, AgentGone."""
+        sent = Request(
+            session=self._session.token,
             method=self._request.method,
             path=self._asked.path or self._route.path,
             query=self._request.rel_url.raw_query_string,
             headers=tuple(self._request.headers.items()),
             body=self._asked.body,
         )
-        while True:
-            async with AsyncExitStack() as stack:
-                with session.holding():
-                    slot = await stack.enter_async_context(session.pace.slot())
-                again = await self._try(request, slot)
-            if isinstance(again, web.StreamResponse):
-                return again
-            with session.holding():
-                await asyncio.sleep(again)
-
-    async def _try(self, request: Request, slot: Slot) -> web.StreamResponse | float:
-        """One try: the answer that was passed on, or seconds to wait before the next one.
-
-        Raises Refusal when the provider cannot be reached any more, AgentGone.
-        """
-        session, passing = self._session, self._passing
-        try:
-            async with session.model.upstream.answer(request, self._client) as answer:
-                if answer.status >= 400:
-                    answer, again = await self._failed(answer, slot)
-                    if again is not None:
-                        return again
-                response = await passing.run(
-                    answer, self._request, hide_usage=self._asked.usage_added, touch=session.touch
-                )
-                if answer.status < 400:
-                    self._answered(slot)
-                return response
-        except Refused as refused:
-            if refused.status == 401:  # the host's own login: no other attempt fares better
-                session.pace.report_down(FailureClass.LOGIN_EXPIRED, redact(refused.message, session.secrets), None)
-            raise Refusal(refused.status, refused.message, refused.code) from refused
-        except (aiohttp.ClientError, OSError) as error:
-            if passing.response is not None:
-                if not passing.reader.complete:
-                    passing.reader.error = f"{BROKEN}: {type(error).__name__}: {error}"
-                if self._request.transport is not None:
-                    self._request.transport.abort()  # the agent must see that the answer is cut
-                return passing.response
-            verdict = self._judge(Try(error=error))
-            if verdict.wait_s is not None:
-                return verdict.wait_s
-            message = f"The provider cannot be reached: {redact(verdict.message, session.secrets)}"
-            raise Refusal(502, message[:_LONGEST_ERROR], "upstream_unreachable") from error
-
-    def _answered(self, slot: Slot) -> None:
-        """An answer has passed: the pace may rise, unless an error in its stream says what an error status would."""
-        reader = self._passing.reader
-        failure = classify(None, reader.error_code, reader.error) if reader.error else None
-        if failure in DOWN:
-            self._resets_at = resets_at({}, (reader.error or "").encode(), now())
-            words = redact(reader.error or "", self._session.secrets)
-            self._session.pace.report_down(failure, words, self._resets_at)
-        elif failure is FailureClass.RATE_LIMITED:
-            slot.slowed("rate_limited")
-        elif failure is None:
-            slot.answered()
-
-    async def _failed(self, answer: Answer, slot: Slot) -> tuple[Answer, float | None]:
-        """Read an error's body. The answer, to be passed on, and the wait before another try where there is one."""
-        body = bytearray()
-        with suppress(aiohttp.ClientError, OSError):  # what came before it broke off is what the provider said
-            async for chunk in answer.chunks:
-                body += chunk
-                if len(body) > _LONGEST_REFUSAL:
-                    break
-        verdict = self._judge(Try(answer.status, answer.headers, bytes(body)))
-        if verdict.slows is not None:
-            slot.slowed(verdict.slows, verdict.hold_s)
-        self._resets_at = verdict.resets_at
-        if verdict.down and verdict.failure is not None:
-            words = redact(verdict.message, self._session.secrets)
-            self._session.pace.report_down(verdict.failure, words, verdict.resets_at)
-        return Answer(answer.status, answer.headers, _chain(bytes(body), answer.chunks)), verdict.wait_s
-
-    def _judge(self, failed: Try) -> Verdict:
-        """What follows a failed try; noted where another follows."""
-        elapsed = time.monotonic() - self._started
-        verdict = self._session.patience.judge(failed, tries=len(self._retries) + 1, elapsed_s=elapsed, now=now())
-        if verdict.wait_s is not None:
-            words = redact(verdict.message, self._session.secrets)[:_LONGEST_ERROR]
-            self._retries.append(Retry(at=now(), status=failed.status, error=words, waited_s=verdict.wait_s))
-        return verdict
+        return await self._tries.run(sent, self._request, hide_usage=self._asked.usage_added)
 
     def _count(self, usage: Usage | None, cost: float | None, *, refused: bool) -> None:
         """End the call for the meters, with its usage or else with what is certain of it."""
@@ -311,14 +207,14 @@ class Exchange:
             at=now(),
             status=status,
             answered_by="provider" if refused is None and self._whole else "gateway",
-            error=None if answer.error is None else redact(answer.error, session.secrets)[:_LONGEST_ERROR],
+            error=None if answer.error is None else redact(answer.error, session.secrets)[:LONGEST_ERROR],
             error_code=answer.error_code,
             complete=answer.complete,
             usage=usage,
             at_least=answer.at_least if usage is None and refused is None else None,
             billed_usd=answer.billed_usd,
-            resets_at=self._resets_at,
-            retries=tuple(self._retries),
+            resets_at=self._tries.resets_at,
+            retries=tuple(self._tries.retries),
             cost_usd=cost,
             terms=answer.terms,
             model_answered=answer.model,

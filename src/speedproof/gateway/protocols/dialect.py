@@ -189,16 +189,16 @@ class Dialect(ABC):
 
     # -- legality
 
+    @abstractmethod
     def supply(self, body: dict[str, Any], missing: Illegal, text: str) -> None:
         """Give the tool call that was left open an output that says `text`.
 
         Entries before `missing.entry` keep their places, so repair from the last to the first.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, illegal: Illegal) -> Unreadable:
         """The error that a strict provider answers such a conversation with."""
-        raise NotImplementedError
 
     # -- answers
 
