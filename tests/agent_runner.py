@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speedproof.agents.protocol import Agent, Launch, LaunchContext, Left
+from speedproof.agents.protocol import Agent, LaunchContext, Left
 from speedproof.gateway import Budget, Gateway, resolve_model
 from speedproof.journal.bodies import read_bodies
 from speedproof.sandbox import Box, HostSandbox, Mount, Sandbox
@@ -70,7 +70,7 @@ def drive(
                 token=session.token,
             )
             launch = agent.launch(context)
-            write_files(home, launch)
+            launch.write_files(home)
             for folder in (workspace, home):
                 give_to(folder, sandbox.uid)
             common = {"PATH": "/usr/bin:/bin", "HOME": context.home, "TMPDIR": context.home, "LANG": "C.UTF-8"}
@@ -121,11 +121,3 @@ def drive(
         [line for line in lines if line["kind"] == "outcome"],
         [json.loads(body) for i in lines if (body := read_bodies(bodies).get(i.get("sent_sha256") or ""))],
     )
-
-
-def write_files(home: Path, launch: Launch) -> None:
-    """Write the files a launch asks for."""
-    for name, text in launch.files.items():
-        file = home / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from speedproof.journal.base import Record
 from speedproof.journal.usage import Usage, usage_of_whole_input
 from speedproof.sandbox.box import Mount
 from speedproof.sandbox.host import HostSandbox
-from speedproof.tasks.suite import line_of, load_yaml
+from speedproof.tasks.suite import invalid, load_yaml
 from speedproof.workspace.cache import Progress
 from speedproof.workspace.environment import find_interpreter
 
@@ -122,16 +122,7 @@ def load_template(path: Path) -> LoadedTemplate:
     try:
         return LoadedTemplate(Template.model_validate(document), path)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "template"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(
-            f"{field}: {message}{more}",
-            file=path,
-            line=line_of(document, first["loc"]),
-            hint="see docs/agents.md",
-        ) from error
+        raise invalid("template", document, path, error.errors(include_url=False), "see docs/agents.md") from error
 
 
 def template_schema() -> dict[str, Any]:

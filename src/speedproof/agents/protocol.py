@@ -83,6 +83,13 @@ class Launch:
     configured: Mapping[str, Setting] = field(default_factory=dict)
     """Model parameters that this launch configures, by their common names."""
 
+    def write_files(self, home: Path) -> None:
+        """Write `files` under the host's folder of home, before the start. Raises OSError."""
+        for name, text in self.files.items():
+            target = home / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+
 
 @dataclass(frozen=True)
 class Left:

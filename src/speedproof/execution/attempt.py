@@ -122,10 +122,8 @@ class _LiveAttempt:
         if self.item.control is None:
             leaks = scan_text(prepared.answer, "the prompt", prompt) + scan_environment(prepared.answer, variables)
             refuse_leaks(prepared, leaks)
+        launch.write_files(home)
         for name, text in launch.files.items():
-            target = home / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
             if text != prompt:
                 store.write_config(name, self._without_token(text))
         if self.session is not None:

@@ -83,10 +83,7 @@ async def hold_trial(
             )
         )
         session.watch(launch.configured)
-        for name, text in launch.files.items():
-            target = home / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
+        launch.write_files(home)
         for place in (tree, home):
             give_to(place, sandbox.uid)
         stdin = folder / "stdin"

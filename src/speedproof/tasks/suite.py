@@ -139,6 +139,16 @@ def _of_chosen_source(errors: list[ErrorDetails], content: Any) -> list[ErrorDet
     return [e for e in errors if wanted(e)]
 
 
+def invalid(what: str, document: Any, path: Path, errors: Sequence[ErrorDetails], hint: str) -> InputError:
+    """The error of a file that does not have the shape of `what`: the first mistake with its field and line, and how
+    many more there are."""
+    first = errors[0]
+    field = ".".join(str(part) for part in first["loc"]) or what
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return InputError(f"{field}: {message}{more}", file=path, line=line_of(document, first["loc"]), hint=hint)
+
+
 def load_suite(path: Path) -> LoadedSuite:
     """Read and validate a suite file. Raises InputError naming file, line and field."""
     path = path.resolve()
@@ -153,14 +163,9 @@ def load_suite(path: Path) -> LoadedSuite:
         suite = Suite.model_validate(content)
     except ValidationError as error:
         errors = _of_chosen_source(error.errors(include_url=False), content)
-        first = errors[0]
-        place = [p for p in first["loc"] if p not in {"GitSource", "PypiSource"}]
-        field = ".".join(str(p) for p in place) or "suite"
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(
-            f"{field}: {message}{more}", file=path, line=line_of(document, place), hint="speedproof schema"
-        ) from error
+        place = [p for p in errors[0]["loc"] if p not in {"GitSource", "PypiSource"}]
+        errors[0]["loc"] = tuple(place)
+        raise invalid("suite", document, path, errors, "speedproof schema") from error
     loaded = LoadedSuite(suite, path)
     for index, task in enumerate(suite.tasks):
         line = line_of(document, ["tasks", index])

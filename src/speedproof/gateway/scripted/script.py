@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from speedproof.errors import InputError
 from speedproof.journal.base import Record
-from speedproof.tasks.suite import line_of, load_yaml
+from speedproof.tasks.suite import invalid, load_yaml
 
 
 class Claim(Record):
@@ -182,13 +182,5 @@ def load_script(path: Path) -> Script:
     try:
         return Script.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "script"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(
-            f"{field}: {message}{more}",
-            file=path,
-            line=line_of(document, first["loc"]),
-            hint="see docs/scripted-model.md",
-        ) from error
+        mistakes = error.errors(include_url=False)
+        raise invalid("script", document, path, mistakes, "see docs/scripted-model.md") from error
