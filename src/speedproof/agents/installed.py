@@ -46,7 +46,7 @@ def reported_version(
     Raises AgentError when it does not start, fails, or prints no version.
     """
     with tempfile.TemporaryDirectory(prefix="speedproof-") as home:
-        bare = {"PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", **(env or {})}
+        bare = {"PATH": "/usr/bin:/bin", "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", **(env or {})}
         try:
             answer = subprocess.run(
                 [str(word) for word in argv],
