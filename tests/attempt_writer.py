@@ -123,7 +123,7 @@ def write_attempt(
     stdout: Sequence[str] = (),
     stderr: Sequence[str] = (),
     open_in: str | None = None,
-    stages: Iterable[str] = ("prepare", "run", "collect", "sealed"),
+    stages: Iterable[str] = ("queued", "prepared", "running", "stopping", "collected", "sealed"),
     **facts: Any,
 ) -> AttemptStore:
     """An attempt that went well, except for `facts`; `open_in`: left open in that stage."""
@@ -133,7 +133,7 @@ def write_attempt(
     names = list(stages)
     if open_in is not None:
         names = names[: names.index(open_in) + 1]
-    moments = {"prepare": 0.0, "run": 0.0, "collect": 100.0, "sealed": 101.0}
+    moments = {"stopping": 100.0, "collected": 100.5, "sealed": 101.0}
     given: dict[str, Any] = {
         "run": "r",
         "item": "i",
@@ -145,7 +145,7 @@ def write_attempt(
         "state": "open" if open_in else "sealed",
         "opened_at": START,
         "sealed_at": None if open_in else at(101),
-        "transitions": tuple(Transition(stage=s, at=at(moments[s])) for s in names),
+        "transitions": tuple(Transition(stage=s, at=at(moments.get(s, 0.0))) for s in names),
         "process": None if open_in else process(),
         "patch": None if open_in else patch(),
     }

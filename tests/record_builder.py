@@ -246,8 +246,8 @@ def _attempt(run: RunStore, item: ItemPlan, kind: Kind, chance: random.Random) -
     usages = _calls(store, kind, item.model, begun, chance)
     diff = kind.diff.replace("{module}", item.task.split("-")[0])
     sealed = kind.state == "sealed"
-    stages = ("prepare", "run", "collect", "sealed") if sealed else ("prepare", "run")
-    stages = stages if kind.launched else ("prepare", "sealed")
+    stages = ("queued", "prepared", "running", *(("stopping", "collected", "sealed") if sealed else ()))
+    stages = stages if kind.launched else ("queued", "sealed")
     if kind.launched:
         store.write_text("prompt.md", f"Make {item.task} faster.\n")
         for name in ("stdout.log.zst", "stderr.log.zst"):
@@ -269,7 +269,7 @@ def _attempt(run: RunStore, item: ItemPlan, kind: Kind, chance: random.Random) -
         opened_at=begun,
         sealed_at=begun + timedelta(seconds=wall) if sealed else None,
         transitions=tuple(
-            Transition(stage=s, at=begun + timedelta(seconds=wall * n / 4))  # type: ignore[arg-type]
+            Transition(stage=s, at=begun + timedelta(seconds=wall * n / 6))  # type: ignore[arg-type]
             for n, s in enumerate(stages)
         ),
         sandbox=_SANDBOX if kind.launched else None,
@@ -399,7 +399,7 @@ def _status(kind: Kind, item: ItemPlan, usages: list[Usage | None], begun: datet
         )
     strict = kind.run == "completed" and kind.patch == "applied" and kind.exit_code == 0
     return Status(
-        rules="rules-2",
+        rules="rules-3",
         derived_at=begun + timedelta(hours=2),
         run=kind.run,  # type: ignore[arg-type]
         patch=kind.patch,  # type: ignore[arg-type]

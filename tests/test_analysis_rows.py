@@ -94,17 +94,17 @@ def test_only_the_declared_method_counts(tmp_path: Path) -> None:
 def test_the_newest_rules_give_the_status(tmp_path: Path) -> None:
     run = one(tmp_path, GENUINE)
     store = next(run.attempts())
-    old = store.status("rules-2")
+    old = store.status("rules-3")
     assert old is not None
     store.write_status(
         old.model_copy(
-            update={"rules": "rules-2", "derived_at": old.derived_at.replace(year=2030), "patch": "no_effect"}
+            update={"rules": "rules-3", "derived_at": old.derived_at.replace(year=2030), "patch": "no_effect"}
         )
     )
-    assert [(r.rules, r.patch) for r in rows(run)] == [("rules-2", "no_effect")]
+    assert [(r.rules, r.patch) for r in rows(run)] == [("rules-3", "no_effect")]
 
 
-@pytest.mark.parametrize("name", ["attempt.json", "derived/rules-2.json"])
+@pytest.mark.parametrize("name", ["attempt.json", "derived/rules-3.json"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", b'{"format": "speedproof/attempt/99"}'])
 def test_a_damaged_record_is_a_row_that_says_so(tmp_path: Path, name: str, damage: bytes) -> None:
     run = one(tmp_path, GENUINE, QUOTA)

@@ -104,7 +104,7 @@ def test_wasted_is_what_bad_attempts_spent_and_failed_calls_of_good_ones(tmp_pat
             {"calls": Wire().ok(2).fails(429, QUOTA, "insufficient_quota"), "process": process(1), "patch": None},
             {"calls": Wire().ok(4), "process": process(None, stopped_by=StopCause.CANCELLED), "patch": None},
             {"calls": Wire().ok(5), "error": failed_with("OSError", "No space left on device"), "process": None},
-            {"calls": Wire().ok(6).unanswered(), "open_in": "run"},
+            {"calls": Wire().ok(6).unanswered(), "open_in": "running"},
             {"calls": Wire().ok(7), "process": process(None, stopped_by=StopCause.WALL)},
         ],
     )
@@ -134,7 +134,7 @@ def test_a_proven_patch_makes_an_attempt_that_ended_badly_no_waste(
 
 
 def test_a_call_under_way_is_not_wasted_yet(tmp_path: Path) -> None:
-    run = a_run(tmp_path, [{"calls": Wire().ok().unanswered(), "open_in": "run"}])
+    run = a_run(tmp_path, [{"calls": Wire().ok().unanswered(), "open_in": "running"}])
     lock = run.lock()
     try:
         found = spending(run)

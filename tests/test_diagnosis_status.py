@@ -74,9 +74,11 @@ def test_what_is_unknown_is_null_and_never_0(tmp_path: Path) -> None:
     assert status.usage == Usage()
 
 
-@pytest.mark.parametrize("stage", ["prepare", "run", "collect"])
-def test_an_attempt_left_open_by_a_dead_harness_crashed_and_says_where(stage: str, tmp_path: Path) -> None:
-    store = write_attempt(tmp_path, open_in=stage, calls=Wire().ok().unanswered())
+@pytest.mark.parametrize(("reached", "stage"), [("queued", "prepare"), ("running", "run"), ("collected", "collect")])
+def test_an_attempt_left_open_by_a_dead_harness_crashed_and_says_where(
+    reached: str, stage: str, tmp_path: Path
+) -> None:
+    store = write_attempt(tmp_path, open_in=reached, calls=Wire().ok().unanswered())
     with (store.folder / "calls.jsonl").open("a") as file:
         file.write('{"kind":"outco')
     status = derive(store, alive=False)
@@ -87,12 +89,12 @@ def test_an_attempt_left_open_by_a_dead_harness_crashed_and_says_where(stage: st
     assert "torn" in status.diagnosis.message
     state, begun, call = status.diagnosis.evidence
     assert (state.file, state.excerpt) == ("attempt.json", '"state": "open",')
-    assert begun.excerpt == f'"stage": "{stage}",'
+    assert begun.excerpt == f'"stage": "{reached}",'
     assert (call.file, call.line) == ("calls.jsonl", 3)
 
 
 def test_an_attempt_under_way_has_no_status_yet(tmp_path: Path) -> None:
-    store = write_attempt(tmp_path, open_in="run")
+    store = write_attempt(tmp_path, open_in="running")
     with pytest.raises(RecordError, match="still under way"):
         derive(store)
     with pytest.raises(RecordError, match="still under way"):
@@ -193,7 +195,7 @@ patches = st.none() | st.builds(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     calls=st.none() | wires(),
-    open_in=st.none() | st.sampled_from(["prepare", "run"]),
+    open_in=st.none() | st.sampled_from(["queued", "running"]),
     facts=st.fixed_dictionaries(
         {
             "process": processes,

@@ -108,7 +108,7 @@ def _nothing_stays(cache: Cache) -> Iterator[None]:
 
 
 def read(store: AttemptStore) -> tuple[Attempt, Status]:
-    status = store.status("rules-2")
+    status = store.status("rules-3")
     assert status is not None
     return store.read(), status
 
@@ -126,7 +126,14 @@ def test_a_run_attempts_judges_and_tells(place: Place) -> None:
     for store in (expert, noop, mine):
         attempt, status = read(store)
         assert (attempt.state, status.run) == ("sealed", "completed")
-        assert [t.stage for t in attempt.transitions] == ["prepare", "run", "collect", "sealed"]
+        assert [t.stage for t in attempt.transitions] == [
+            "queued",
+            "prepared",
+            "running",
+            "stopping",
+            "collected",
+            "sealed",
+        ]
         assert attempt.sandbox is not None and attempt.sandbox.network == "none"
         assert attempt.process is not None and attempt.process.stopped_by is None
         assert (store.folder / "prompt.md").read_text().strip()

@@ -32,7 +32,7 @@ def test_an_error_is_recorded_as_the_nearest_one_that_diagnosis_knows(
 ) -> None:
     fields = {"run": "r", "item": "i", "number": 1, "task": "t", "agent": "a", "model": None, "sample": 1}
     facts = Facts(AttemptStore(tmp_path), {**fields, "opened_at": now()})
-    facts.enter("prepare")
+    facts.enter("queued")
 
     def fail() -> None:
         raise error

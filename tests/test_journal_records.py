@@ -72,7 +72,7 @@ def test_sealed_facts_are_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_an_open_attempt_is_written_again_until_it_is_sealed(tmp_path: Path) -> None:
-    store = write_attempt(tmp_path, open_in="run")
+    store = write_attempt(tmp_path, open_in="running")
     attempt = store.read()
     store.write(attempt.model_copy(update={"patch": patch()}))
     store.write(attempt.model_copy(update={"state": "sealed", "sealed_at": at(9)}))
@@ -112,9 +112,9 @@ def test_a_damaged_record_is_an_error_that_names_the_file(damage: bytes, tmp_pat
     with pytest.raises(RecordError, match=r"attempt\.json"):
         store.read()
     (store.folder / "derived").mkdir()
-    (store.folder / "derived" / "rules-2.json").write_bytes(damage)
-    with pytest.raises(RecordError, match=r"rules-2\.json"):
-        store.status("rules-2")
+    (store.folder / "derived" / "rules-3.json").write_bytes(damage)
+    with pytest.raises(RecordError, match=r"rules-3\.json"):
+        store.status("rules-3")
 
 
 def test_a_missing_record_is_an_error_that_names_the_file(tmp_path: Path) -> None:

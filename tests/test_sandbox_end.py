@@ -126,7 +126,7 @@ class TestAHarnessThatIsKilled:
         harness.wait()
         facts = json.loads(next((tmp_path / "state").rglob("attempt.json")).read_text())
         assert facts["state"] == "open"
-        assert facts["transitions"][-1]["stage"] == "run"
+        assert facts["transitions"][-1]["stage"] == "running"
         assert facts["sandbox"]["kind"] == "bubblewrap"
 
 

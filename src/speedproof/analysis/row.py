@@ -217,7 +217,7 @@ def _plan(item: ItemPlan) -> dict[str, object]:
 
 def _of_attempt(attempt: Attempt, called: bool) -> dict[str, object]:
     patch, outcome = attempt.patch, attempt.outcome
-    reached_run = any(t.stage == "run" for t in attempt.transitions)
+    reached_run = any(t.stage == "running" for t in attempt.transitions)
     launched = attempt.process is not None or called or (None if reached_run or attempt.state == "open" else False)
     return {
         "agent_version": attempt.agent_version,

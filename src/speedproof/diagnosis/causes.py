@@ -20,11 +20,15 @@ from speedproof.journal.reset import quoted_reset
 Rule = Callable[[Facts], Diagnosis | None]
 _LIMITS = {
     StopCause.WALL: (F.LIMIT_TIME, "its wall time was used up"),
-    StopCause.IDLE: (F.HANG, "it made no model call and printed nothing for the idle limit"),
+    StopCause.IDLE: (F.HANG, "it made no model call, printed nothing and did not compute for the idle limit"),
     StopCause.COST: (F.LIMIT_COST, "its cost limit was used up"),
     StopCause.TOKENS: (F.LIMIT_TOKENS, "its token limit was used up"),
     StopCause.STEPS: (F.LIMIT_STEPS, "its limit of model calls was used up"),
     StopCause.PROTOCOL: (F.BAD_REQUEST, "its conversation was illegal"),
+    StopCause.STARTUP: (F.HANG, "it made no model call and printed nothing since it was launched"),
+    StopCause.MEMORY: (F.LIMIT_MEMORY, "its processes used up their memory"),
+    StopCause.PROCESSES: (F.LIMIT_PROCESSES, "it started more processes than it may"),
+    StopCause.DISK: (F.LIMIT_DISK, "it filled its workspace and home with more than it may"),
 }
 _METERED = {StopCause.COST, StopCause.TOKENS, StopCause.STEPS}
 """Limits that the gateway watches; it tells the agent which one, and whether it is the run's."""
@@ -46,10 +50,11 @@ def _diagnosis(
 
 
 def left_open(facts: Facts) -> Diagnosis | None:
-    """An attempt that nobody sealed: the harness was ended while it worked on it."""
-    if facts.attempt.state == "sealed":
+    """An attempt whose own harness never sealed it: it was ended while it worked on it."""
+    if facts.attempt.state == "sealed" and facts.attempt.recovered_at is None:
         return None
-    evidence = [facts.place("state"), facts.place("transitions", "stage", last=True)]
+    left = "state" if facts.attempt.recovered_at is None else "recovered_at"
+    evidence = [facts.place(left), facts.place("transitions", "stage", last=True)]
     torn = "; the last line of calls.jsonl is torn" if any(b.torn for b in facts.bad_lines) else ""
     waiting = [c for c in facts.calls if c.outcome is None]
     if waiting:

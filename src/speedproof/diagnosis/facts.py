@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from speedproof.journal.attempt import Attempt
+from speedproof.journal.attempt import ACTIVITY, Attempt
 from speedproof.journal.base import Evidence
 from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END, CallIntent, CallOutcome
 from speedproof.journal.redaction import redact
@@ -173,16 +173,16 @@ class Facts:
 
     @property
     def stage(self) -> str:
-        """The last stage that began before the attempt was sealed."""
+        """What was last being done before the attempt was sealed: prepare, run or collect."""
         stages = [t.stage for t in self.attempt.transitions if t.stage != "sealed"]
-        return stages[-1] if stages else "prepare"
+        return ACTIVITY[stages[-1] if stages else "queued"]
 
     @property
     def ended_at(self) -> datetime | None:
-        """When the agent's process ended; null when nothing says."""
+        """When the agent's process ended, or was asked to; null when nothing says."""
         a = self.attempt
-        collect = [t.at for t in a.transitions if t.stage == "collect"]
-        moment = collect[0] if collect else a.sealed_at
+        stopping = [t.at for t in a.transitions if t.stage == "stopping"]
+        moment = stopping[0] if stopping else a.sealed_at
         return None if moment is None else utc(moment)
 
     def seconds_to_end(self, moment: datetime) -> float | None:

@@ -16,7 +16,7 @@ from speedproof.journal.status import PatchStatus, RunStatus, Status
 from speedproof.journal.store import AttemptStore
 from speedproof.journal.usage import total_usage
 
-RULES = "rules-2"
+RULES = "rules-3"
 """Name and version of these rules; a change that can change a status changes it."""
 
 _GAVE_UP = re.compile(r"\b(?:give|gave|giving) up\b", re.IGNORECASE)
@@ -86,7 +86,7 @@ def run_status(attempt: Attempt, cause: Diagnosis | None) -> RunStatus:
     """
     if cause is None:
         return "completed"
-    if attempt.state == "open":
+    if attempt.state == "open" or attempt.recovered_at is not None:
         return "crashed"
     told = attempt.process is not None and attempt.process.stopped_by is StopCause.CANCELLED
     if cause.failure is F.INTERRUPTED and (told or (attempt.error is not None and is_cancellation(attempt.error))):

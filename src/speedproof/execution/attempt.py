@@ -57,18 +57,18 @@ async def run_attempt(
             "settings": {"limits": prepared.task.limits.model_dump(), "show_workload": prepared.task.show_workload},
         },
     )
-    facts.enter("prepare")
+    facts.enter("queued")
     attempt = _LiveAttempt(item, ready, gateway, cancelled, facts)
     with facts.failures():
         await attempt.prepare()
     if not facts.failed:
         with facts.failures():
-            facts.enter("run")
+            facts.enter("prepared")
             await attempt.run()
         with facts.failures():  # however it ended
-            facts.enter("collect")
-        with facts.failures():
             await asyncio.to_thread(attempt.collect)
+        with facts.failures():
+            facts.enter("collected")
     with facts.failures():
         await attempt.clear()
     facts.enter("sealed")
@@ -180,7 +180,11 @@ class _LiveAttempt:
         stdin = self.scratch / "stdin"
         stdin.write_bytes(self.launch.stdin)
         launched = Launched(self.ready.sandbox, self.gateway, self.session, self.prepared.task.limits, self.cancelled)
-        finished, stopped = await launched.run(self.box, stdin, self.facts.store.folder)
+        self.facts.enter("running")
+        try:
+            finished, stopped = await launched.run(self.box, stdin, self.facts.store.folder)
+        finally:
+            self.facts.enter("stopping")
         self.facts.fields["process"] = ProcessFacts(
             argv=tuple(map(self._without_token, self.box.argv)),
             exit_code=finished.exit_code,

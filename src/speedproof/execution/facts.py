@@ -3,15 +3,13 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 from speedproof.errors import SpeedproofError
 from speedproof.journal import Attempt, AttemptStore, Transition
-from speedproof.journal.attempt import HarnessError
+from speedproof.journal.attempt import ACTIVITY, HarnessError, Stage
 from speedproof.journal.base import now
 from speedproof.journal.redaction import redact
-
-Stage = Literal["prepare", "run", "collect", "sealed"]
 
 
 class Facts:
@@ -22,9 +20,9 @@ class Facts:
         self.fields = fields
         self._transitions: list[Transition] = []
 
-    def enter(self, stage: Stage) -> None:
+    def enter(self, stage: Stage, cause: str | None = None) -> None:
         """Note a transition and write what is known. Raises RecordError."""
-        self._transitions.append(Transition(stage=stage, at=now()))
+        self._transitions.append(Transition(stage=stage, at=now(), cause=cause))
         sealed = {"state": "sealed", "sealed_at": now()} if stage == "sealed" else {"state": "open"}
         self.store.write(Attempt.model_validate({**self.fields, **sealed, "transitions": tuple(self._transitions)}))
 
@@ -50,7 +48,7 @@ class Facts:
         self.fields.setdefault(
             "error",
             HarnessError(
-                stage=self._transitions[-1].stage,
+                stage=ACTIVITY[self._transitions[-1].stage],
                 kind=_kind(error),
                 message=redact(str(error)),
                 traceback=redact(trace),

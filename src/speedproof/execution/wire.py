@@ -16,8 +16,8 @@ class Wire:
 
     configured: Mapping[str, Any] = field(default_factory=dict)
     """Model parameters that each agent is configured with, in its own way."""
-    pins: Mapping[str | None, Mapping[str, Any]] = field(default_factory=dict)
-    """Parameters set on the wire, by model; under null those of every item's own model."""
+    pins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Parameters set on the wire, by model; under the empty name those of every item's own model."""
     side_models: tuple[str, ...] = ()
     """Models of the same provider that an agent may call beside the item's own."""
     repair: bool = False
@@ -33,7 +33,7 @@ class Wire:
 
     def rules(self, model: ModelChoice) -> Rules:
         """What the gateway does to the requests of an attempt with this model."""
-        pins = {**self.pins.get(None, {}), **self.pins.get(model.model, {})}
+        pins = {**self.pins.get("", {}), **self.pins.get(model.model, {})}
         side = {name: self.pins.get(name, {}) for name in self.side_models if name != model.model}
         watch = dict.fromkeys((*pins, *(name for pinned in side.values() for name in pinned)))
         return Rules(model=model.model, pins=pins, side=side, watch=tuple(watch), repair=self.repair, stop=self.stop)
@@ -55,7 +55,7 @@ class Wire:
             raise InputError("a side model has no name", hint="--side-model MODEL, without its provider")
         known = {model.model for model in models} | set(self.side_models)
         for model in self.pins:
-            if model is not None and model not in known:
+            if model and model not in known:
                 there = ", ".join(sorted(known)) or "none"
                 raise InputError(
                     f"a pin names the model {model!r}, which nothing calls; there are: {there}",
@@ -80,9 +80,9 @@ def parameters_of(texts: Sequence[str], flag: str) -> dict[str, Any]:
     return found
 
 
-def pins_of(texts: Sequence[str]) -> dict[str | None, dict[str, Any]]:
+def pins_of(texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """NAME=VALUE or MODEL:NAME=VALUE pairs, by model. Raises InputError."""
-    found: dict[str | None, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, value in parameters_of(texts, "--pin").items():
         model, colon, parameter = name.rpartition(":")
         if parameter in {"model", "stream", "messages", "input", "contents", "tools"} or not parameter:
@@ -90,7 +90,7 @@ def pins_of(texts: Sequence[str]) -> dict[str | None, dict[str, Any]]:
                 f"{parameter or name!r} cannot be pinned",
                 hint="pin a parameter, such as temperature; --model sets the model",
             )
-        found.setdefault(model if colon else None, {})[parameter] = value
+        found.setdefault(model if colon else "", {})[parameter] = value
     return found
 
 

@@ -19,6 +19,10 @@ class StopCause(StrEnum):
     TOKENS = "tokens"
     STEPS = "steps"
     PROTOCOL = "protocol"
+    STARTUP = "startup"
+    MEMORY = "memory"
+    PROCESSES = "processes"
+    DISK = "disk"
     CANCELLED = "cancelled"
 
 
@@ -44,13 +48,31 @@ class Prices(Record):
     """Version of the list."""
 
 
+Stage = Literal["queued", "prepared", "running", "stopping", "collected", "sealed"]
+"""queued: its folder is there; prepared: workspace, prompt and launch are; running: the agent was launched; stopping:
+it was asked to end, or ended; collected: its patch and what it left are in; sealed: every fact is."""
+
+
+ACTIVITY: dict[Stage, str] = {
+    "queued": "prepare",
+    "prepared": "run",
+    "running": "run",
+    "stopping": "collect",
+    "collected": "collect",
+    "sealed": "collect",
+}
+"""What is being done once a stage is reached: where a failure has its place."""
+
+
 class Transition(Record):
     """One step in the life of an attempt."""
 
-    stage: Literal["prepare", "run", "collect", "sealed"]
-    """The stage that begins."""
+    stage: Stage
+    """The stage that was reached."""
     at: datetime
-    """When it began, UTC."""
+    """When, UTC."""
+    cause: str | None = None
+    """Why, where it is not that the stage before was done: what asked it to stop, the harness's failure."""
 
 
 class SandboxFacts(Record):
@@ -74,6 +96,35 @@ class SandboxFacts(Record):
     """The effective capability mask inside, hexadecimal."""
     mounts: tuple[str, ...]
     """Mount points visible inside, each with ro or rw."""
+
+
+class BoundFacts(Record):
+    """What bounded the agent's processes, and what they used, as counted from outside."""
+
+    enforced_by: Literal["cgroup v1", "cgroup v2", "watchdog"]
+    """cgroup: the kernel refuses what goes beyond; watchdog: the harness looks again and again, and ends what does."""
+    memory_bytes: int | None
+    """Bytes that all of them together may use; null: no bound."""
+    processes: int | None
+    """Processes and threads that there may be at once; null: no bound."""
+    disk_bytes: int | None
+    """Bytes that workspace and home may grow by; always watched, never refused by the kernel; null: no bound."""
+    disk_files: int | None
+    """Files by which they may grow; null: no bound."""
+    memory_peak_bytes: int | None = None
+    """Most that they used at once, page cache included under cgroups; null: unknown."""
+    processes_peak: int | None = None
+    """Most that there were at once; null: unknown."""
+    disk_peak_bytes: int | None = None
+    """Most that workspace and home had grown by when looked at; null: never looked at."""
+    disk_peak_files: int | None = None
+    """Files by which they had grown then; null: never looked at."""
+    out_of_memory_kills: int | None = None
+    """Processes that the kernel ended for want of memory; null: unknown."""
+    refused_processes: int | None = None
+    """Processes and threads that the kernel refused to start; null: unknown."""
+    left_running: int = 0
+    """Processes that outlived the agent, and were ended."""
 
 
 class ProcessFacts(Record):
@@ -189,6 +240,8 @@ class Attempt(Record):
     """When the attempt began, UTC."""
     sealed_at: datetime | None = None
     """When it was sealed, UTC; null while open."""
+    recovered_at: datetime | None = None
+    """When a later process took it up to seal it, because the one that worked on it was gone, UTC; null: never."""
     transitions: tuple[Transition, ...] = ()
     """The stages it went through."""
     base_tree: str | None = None
@@ -197,6 +250,8 @@ class Attempt(Record):
     """SHA-256 of prompt.md."""
     sandbox: SandboxFacts | None = None
     """The isolation in force; null when nothing was launched."""
+    bounds: BoundFacts | None = None
+    """What bounded its processes; null when nothing was launched."""
     process: ProcessFacts | None = None
     """The agent's process; null when nothing was launched."""
     outcome: AgentOutcome | None = None

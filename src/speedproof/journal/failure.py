@@ -42,6 +42,9 @@ class FailureClass(StrEnum):
     LIMIT_STEPS = "agent/limit/steps"
     LIMIT_COST = "agent/limit/cost"
     LIMIT_TOKENS = "agent/limit/tokens"
+    LIMIT_MEMORY = "agent/limit/memory"
+    LIMIT_PROCESSES = "agent/limit/processes"
+    LIMIT_DISK = "agent/limit/disk"
     GAVE_UP = "agent/gave_up"
     NO_PATCH = "agent/no_patch"
     CONTEXT_OVERFLOW = "agent/context_overflow"
@@ -100,6 +103,9 @@ def _info() -> dict[FailureClass, FailureInfo]:
         c.LIMIT_STEPS: "Raise limits.steps (of a whole run: --max-calls), or accept the result.",
         c.LIMIT_COST: "Raise limits.cost_usd (of a whole run: --max-cost), or accept the result.",
         c.LIMIT_TOKENS: "Raise limits.tokens (of a whole run: --max-tokens and its like), or accept the result.",
+        c.LIMIT_MEMORY: "Raise limits.memory_mb, or accept the result.",
+        c.LIMIT_PROCESSES: "Raise limits.processes, or accept the result.",
+        c.LIMIT_DISK: "Raise limits.disk_mb or limits.files, or accept the result.",
         c.GAVE_UP: "None: this is the agent's result.",
         c.NO_PATCH: "None: this is the agent's result.",
         c.CONTEXT_OVERFLOW: "Use a model with a longer context, or an agent that shortens its history.",

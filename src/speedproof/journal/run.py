@@ -34,6 +34,12 @@ class ItemPlan(Record):
     sample: int
     """Number of the sample, from 1."""
 
+    @property
+    def lane(self) -> str:
+        """The agent and model, as people read it: items of one lane fail and rest together."""
+        agent = self.agent if self.control is None else f"{self.agent}:{self.control}"
+        return agent if self.model is None else f"{agent} · {self.model}"
+
 
 class HostFacts(Record):
     """The machine, as far as it matters to a measurement."""
@@ -75,6 +81,8 @@ class RunManifest(Record):
     """The machine."""
     settings: dict[str, Setting]
     """Effective settings with the source of each."""
+    setup: dict[str, Any] = {}
+    """How the run is carried out, as the process that begins it and each that resumes it read it."""
     method: Method
     """The method of judging, declared before anything ran."""
     items: tuple[ItemPlan, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,11 +18,13 @@ from speedproof.journal.attempt import Attempt
 from speedproof.journal.base import Record, now
 from speedproof.journal.call import Call, CallIntent, CallOutcome
 from speedproof.journal.evaluation import Evaluation
+from speedproof.journal.events import Event
 from speedproof.journal.files import BadLine, JsonLines, read_jsonl, write_atomically
 from speedproof.journal.run import RunManifest
 from speedproof.journal.status import Status
 
 R = TypeVar("R", bound=Record)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _CALL: TypeAdapter[CallIntent | CallOutcome] = TypeAdapter(Call)
 LONGEST_LOG = 32 << 20
 """Bytes of a log that are read: more than is ever written of one. A foreign one may unpack to gigabytes."""
@@ -167,6 +170,23 @@ class AttemptStore:
         return lines[:-1] if lines[-1] == "" else lines
 
 
+class EventLog:
+    """The scheduler's log of one run, open for appending: a thread may write while another does."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = JsonLines(path)
+        self._writing = threading.Lock()
+
+    def append(self, event: Event) -> None:
+        """Add a line. Raises RecordError when the disk refuses it."""
+        with self._writing:
+            self._file.append(event.model_dump_json())
+
+    def close(self) -> None:
+        """Flush to disk and close."""
+        self._file.close()
+
+
 class RunStore:
     """The folder of one run."""
 
@@ -178,9 +198,24 @@ class RunStore:
         """run.json. Raises RecordError when missing or damaged."""
         return _read(self.folder / "run.json", RunManifest)
 
-    def events(self) -> JsonLines:
+    def open_events(self) -> EventLog:
         """The scheduler's log, opened for appending."""
-        return JsonLines(self.folder / "events.jsonl")
+        return EventLog(self.folder / "events.jsonl")
+
+    def events(self) -> tuple[list[Event], list[BadLine]]:
+        """The scheduler's log, and its lines that are torn or damaged."""
+        good: list[Event] = []
+        bad: list[BadLine] = []
+        for entry in read_jsonl(self.folder / "events.jsonl"):
+            if isinstance(entry, BadLine):
+                bad.append(entry)
+                continue
+            line, value = entry
+            try:
+                good.append(_EVENT.validate_python(value))
+            except ValidationError:
+                bad.append(BadLine(line, torn=False, excerpt=str(value)[:200]))
+        return good, bad
 
     def new_attempt(self, item: str) -> AttemptStore:
         """Create the folder of the item's next attempt; never one that exists."""

@@ -144,7 +144,17 @@ class Limits(_Given):
     wall_s: float | None = Field(default=3600, gt=0)
     """Wall seconds from launch."""
     idle_s: float | None = Field(default=600, gt=0)
-    """Seconds with neither a model call nor output."""
+    """Seconds with neither a model call nor output nor the use of a processor."""
+    startup_s: float | None = Field(default=300, gt=0)
+    """Seconds from launch to the first model call or output."""
+    memory_mb: int | None = Field(default=8192, gt=0)
+    """MiB of memory for all of the agent's processes together, what stands in /tmp included."""
+    processes: int | None = Field(default=2048, gt=0)
+    """Processes and threads at once."""
+    disk_mb: int | None = Field(default=10240, gt=0)
+    """MiB by which workspace and home may grow."""
+    files: int | None = Field(default=500_000, gt=0)
+    """Files by which workspace and home may grow."""
     steps: int | None = Field(default=None, gt=0)
     """Model calls."""
     tokens: int | None = Field(default=None, gt=0)
@@ -155,6 +165,18 @@ class Limits(_Given):
     """Output tokens."""
     cost_usd: float | None = Field(default=None, gt=0)
     """US dollars at list prices; refused for a model without a price, unless a limit on tokens stands beside it."""
+
+
+class Resources(_Given):
+    """What an attempt is expected to need of the machine; so many run at once as find room. No part of the task's
+    identity."""
+
+    cpus: float = Field(default=1, gt=0)
+    """Processors."""
+    memory_mb: int = Field(default=2048, gt=0)
+    """MiB of memory."""
+    gpus: int = Field(default=0, ge=0)
+    """Graphics processors, each held by one attempt alone."""
 
 
 class Task(_Given):
@@ -185,6 +207,8 @@ class Task(_Given):
     """Git-style patterns of paths a patch must leave alone; they are put back to base before judging."""
     limits: Limits = Limits()
     """Bounds on an attempt."""
+    resources: Resources = Resources()
+    """What an attempt is expected to need."""
     show_workload: bool = True
     """Whether the agent may read and run the workloads (with seeds of its own)."""
 

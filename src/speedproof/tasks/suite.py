@@ -49,9 +49,9 @@ class LoadedSuite:
     def task_digest(self, task: Task) -> str:
         """Digest of what the task is: source, instructions, workloads, tests, environment and their files' content.
 
-        Not of its name, limits or place in the suite, so that the same task has the same id in every plan.
+        Not of its name, limits, resources or place in the suite, so that the same task has the same id in every plan.
         """
-        content = task.model_dump(mode="json", exclude={"name", "limits"})
+        content = task.model_dump(mode="json", exclude={"name", "limits", "resources"})
         for part in (*content["workloads"], *content["tests"]):
             part.pop("timeout_s")
         content["files"] = {f: hashlib.sha256(self.file_of(f).read_bytes()).hexdigest() for f in task.task_files}

@@ -1,0 +1,252 @@
+"""The schedule of a run: what may be attempted next, and what follows from an attempt.
+
+Its state is a fold of the run's events alone, so a process that resumes a run knows what the one before it knew. It
+decides by returning events; who records one applies it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from speedproof.execution.retrying import Retries
+from speedproof.journal import FailureClass, ItemPlan
+from speedproof.journal.events import (
+    AttemptBegan,
+    AttemptSealed,
+    Event,
+    ItemExcluded,
+    LaneClosed,
+    LaneOpened,
+    RetryPlanned,
+    RunBegan,
+    RunLimit,
+)
+
+State = Literal["waiting", "running", "retrying", "held", "excluded", "done"]
+"""waiting: no attempt yet, or the last one was interrupted; retrying: waits for its next attempt; held: its lane is
+open, or a limit of the run is used up; excluded: something it needs is broken; done: its last attempt stands."""
+
+
+@dataclass
+class Item:
+    """What is known of one item."""
+
+    plan: ItemPlan
+    began_at: datetime | None = None
+    """When its first attempt began."""
+    running: int | None = None
+    """Number of the attempt under way."""
+    sealed: list[AttemptSealed] = field(default_factory=list)
+    """Its attempts, oldest first."""
+    retry: RetryPlanned | None = None
+    """Its next attempt, where one is planned."""
+    excluded: ItemExcluded | None = None
+    limited: RunLimit | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether its last attempt was cut off by us or by a kill, so that it says nothing."""
+        return bool(self.sealed) and self.sealed[-1].run in {"cancelled", "crashed"}
+
+    @property
+    def failures(self) -> int:
+        """Attempts that failed for a reason that may pass."""
+        return sum(s.run not in {"cancelled", "crashed"} and _transient(s.failure) for s in self.sealed)
+
+
+@dataclass
+class Lane:
+    """What is known of one agent with one model."""
+
+    name: str
+    calls: bool
+    """Whether it calls a model."""
+    answered: bool = False
+    """Whether a call has succeeded since the lane began or went on."""
+    running: int = 0
+    streak: list[AttemptSealed] = field(default_factory=list)
+    """Its last attempts, as far as they failed alike."""
+    opened: LaneOpened | None = None
+    """Why nothing is spent on it; null while it goes on."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether another attempt has to wait for the one that tries the lane out."""
+        return self.calls and not self.answered and self.running > 0
+
+
+class Schedule:
+    """The items of a run and their lanes."""
+
+    def __init__(self, items: Sequence[ItemPlan], retries: Retries, breaker: int) -> None:
+        """`breaker`: consecutive attempts with the same failure that open a lane."""
+        self.items = {plan.id: Item(plan) for plan in items}
+        self.lanes: dict[str, Lane] = {}
+        for plan in items:
+            self.lanes.setdefault(plan.lane, Lane(plan.lane, plan.model is not None))
+        self.retries, self.breaker = retries, breaker
+        self._open = dict.fromkeys(self.items)
+
+    def apply(self, event: Event) -> None:
+        """Take in what was recorded. An event of an item that the run does not hold changes nothing."""
+        if isinstance(event, RunBegan):
+            self._begin()
+        elif isinstance(event, LaneOpened | LaneClosed):
+            lane = self.lanes.get(event.lane)
+            if lane is not None:
+                lane.opened = event if isinstance(event, LaneOpened) else None
+                lane.streak, lane.answered = [], False
+        elif isinstance(event, ItemExcluded | AttemptBegan | AttemptSealed | RetryPlanned | RunLimit):
+            item = self.items.get(event.item)
+            if item is not None:
+                self._take(item, event)
+
+    def _begin(self) -> None:
+        """Another process has taken the run up: nothing runs, and what was found broken is looked at again."""
+        for item in self.items.values():
+            item.running = item.excluded = item.limited = None
+        for lane in self.lanes.values():
+            lane.running, lane.answered = 0, False
+
+    def _take(self, item: Item, event: ItemExcluded | AttemptBegan | AttemptSealed | RetryPlanned | RunLimit) -> None:
+        lane = self.lanes[item.plan.lane]
+        match event:
+            case ItemExcluded():
+                item.excluded = event
+            case RunLimit():
+                item.limited = event
+            case AttemptBegan():
+                item.began_at = item.began_at or event.at
+                item.running, item.retry = event.number, None
+                lane.running += 1
+            case AttemptSealed():
+                if item.running is not None:
+                    item.running = None
+                    lane.running -= 1
+                item.sealed.append(event)
+                lane.answered = lane.answered or event.answered
+                self._count(lane, event)
+            case RetryPlanned():
+                item.retry = event
+        if self.state(item) in {"done", "excluded"}:
+            self._open.pop(item.plan.id, None)
+        else:
+            self._open.setdefault(item.plan.id)
+
+    def _count(self, lane: Lane, sealed: AttemptSealed) -> None:
+        if sealed.run in {"cancelled", "crashed"}:
+            return  # says nothing of the lane
+        alike = bool(lane.streak) and lane.streak[-1].fingerprint == sealed.fingerprint
+        lane.streak = [*(lane.streak if alike else []), sealed] if _of_lane(sealed) else []
+
+    def answered(self, item: str) -> None:
+        """A call of this item's running attempt has succeeded: its lane works."""
+        self.lanes[self.items[item].plan.lane].answered = True
+
+    def state(self, item: Item) -> State:
+        """Where an item stands."""
+        if item.running is not None:
+            return "running"
+        if item.excluded is not None:
+            return "excluded"
+        if item.sealed and item.retry is None and not item.interrupted:
+            return "done"
+        if item.limited is not None or self.lanes[item.plan.lane].opened is not None:
+            return "held"
+        return "waiting" if item.retry is None else "retrying"
+
+    def startable(self, now: datetime) -> Iterator[ItemPlan]:
+        """Items that may be attempted at this time, in the plan's order."""
+        for name in self._open:
+            item = self.items[name]
+            if self.state(item) not in {"waiting", "retrying"} or self.lanes[item.plan.lane].busy:
+                continue
+            if item.retry is None or item.retry.not_before <= now:
+                yield item.plan
+
+    def wakes_at(self) -> datetime | None:
+        """When the next item or lane goes on by itself; None: nothing does."""
+        moments = [lane.opened.resets_at for lane in self.lanes.values() if lane.opened is not None]
+        for name in self._open:
+            item = self.items[name]
+            if self.state(item) == "retrying" and item.retry is not None:
+                moments.append(item.retry.not_before)
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def after(self, sealed: AttemptSealed) -> Iterator[RetryPlanned | LaneOpened]:
+        """What follows from an attempt that was just applied."""
+        item = self.items[sealed.item]
+        if (retry := self._retry(item)) is not None:
+            yield retry
+        lane = self.lanes[item.plan.lane]
+        if lane.opened is None and len(lane.streak) >= self.breaker:
+            yield LaneOpened(
+                at=sealed.at,
+                lane=lane.name,
+                failure=_required(sealed.failure),
+                fingerprint=str(sealed.fingerprint),
+                message=str(sealed.message),
+                attempts=tuple(f"{s.item}/{s.number:02d}" for s in lane.streak),
+                resets_at=sealed.resets_at,
+            )
+
+    def owed(self) -> Iterator[RetryPlanned]:
+        """Retries that a killed process decided on and did not record."""
+        for item in self.items.values():
+            if item.retry is None and item.running is None and (retry := self._retry(item)) is not None:
+                yield retry
+
+    def _retry(self, item: Item) -> RetryPlanned | None:
+        if not item.sealed or item.interrupted:
+            return None
+        last = item.sealed[-1]
+        moment = self.retries.next_at(last, failures=item.failures, began_at=item.began_at or last.at)
+        if moment is None:
+            return None
+        failure = _required(last.failure)
+        return RetryPlanned(at=last.at, item=last.item, after=last.number, failure=failure, not_before=moment)
+
+    def due(self, now: datetime) -> Iterator[LaneClosed]:
+        """Lanes whose limit has reset."""
+        for lane in self.lanes.values():
+            opened = lane.opened
+            if opened is not None and opened.resets_at is not None and opened.resets_at <= now:
+                yield LaneClosed(at=now, lane=lane.name, why="reset")
+
+    def resumed(self, now: datetime) -> Iterator[LaneClosed]:
+        """Every open lane, which a person lets go on."""
+        for lane in self.lanes.values():
+            if lane.opened is not None:
+                yield LaneClosed(at=now, lane=lane.name, why="resumed")
+
+    def count(self) -> dict[State, int]:
+        """Items by where they stand."""
+        counts: dict[State, int] = dict.fromkeys(("waiting", "running", "retrying", "held", "excluded", "done"), 0)
+        for item in self.items.values():
+            counts[self.state(item)] += 1
+        return counts
+
+
+def replayed(items: Sequence[ItemPlan], retries: Retries, breaker: int, events: Iterable[Event]) -> Schedule:
+    """The schedule as it stood after these events."""
+    schedule = Schedule(items, retries, breaker)
+    for event in events:
+        schedule.apply(event)
+    return schedule
+
+
+def _transient(failure: FailureClass | None) -> bool:
+    return failure is not None and failure.info.transient
+
+
+def _of_lane(sealed: AttemptSealed) -> bool:
+    """Whether the attempt failed in a way that others of its lane may share: what the agent made of its chance, a limit
+    of its own and a broken task are none."""
+    failed = sealed.run in {"agent_error", "model_error", "infra_error"}
+    return failed and sealed.failure is not None and sealed.failure.fault != "task"
+
+
+def _required(failure: FailureClass | None) -> FailureClass:
+    assert failure is not None  # such an attempt cannot be recorded without a diagnosis
+    return failure
