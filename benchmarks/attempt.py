@@ -123,7 +123,7 @@ def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
     def attempt() -> None:
         async def live() -> None:
             async with Gateway() as gateway:
-                _, status = await run_attempt(item, ready, run, gateway, asyncio.Event())
+                _, status = await run_attempt(run.new_attempt(item.id), item, ready, gateway, asyncio.Event())
                 if status.run != "completed":
                     raise SystemExit(f"the attempt did not complete: {status.diagnosis}")
 

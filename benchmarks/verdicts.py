@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from speedproof.analysis import rows
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import Lane, plan_items
-from speedproof.journal import ItemPlan, Method, Status
-from speedproof.sandbox import Bubblewrap
+from speedproof.execution.setup import Setup
+from speedproof.execution.work import Audience
+from speedproof.journal import Method
+from speedproof.journal.events import AttemptSealed, Event
 from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
@@ -42,15 +44,10 @@ class Quiet(Audience):
     def stage(self, what: str) -> None:
         """Not told."""
 
-    def began(self, item: ItemPlan) -> None:
-        """Not told."""
-
-    def ended(self, item: ItemPlan, status: Status) -> None:
-        """One line on stderr."""
-        print(f"{item.task} {item.control}: {status.run}, {status.patch}", file=sys.stderr)
-
-    def skipped(self, item: ItemPlan, why: str) -> None:
-        """Not told."""
+    def event(self, event: Event) -> None:
+        """One line on stderr for each attempt."""
+        if isinstance(event, AttemptSealed):
+            print(f"{event.item}: {event.run}, {event.patch}", file=sys.stderr)
 
     def judging(self, task: str, what: str) -> None:
         """Not told."""
@@ -63,7 +60,7 @@ def one_round(suite: Path, method: Method, state: Path) -> list[tuple[str, str, 
     run = execute_run(
         loaded,
         items,
-        sandbox=Bubblewrap(),
+        Setup(),
         state=state,
         cache=Cache(),
         method=method,

@@ -17,13 +17,17 @@ from speedproof.analysis import rows
 from speedproof.analysis.parameters import parameter_lines
 from speedproof.diagnosis import RULES
 from speedproof.execution import preflight
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.fault_table import BEGIN, END, NEVER, cell_text, read_table, refresh
 from speedproof.execution.faults import NAMES, OPEN_CALL, Cell, expected, make_suite, meets, try_faults
 from speedproof.execution.plan import Lane, plan_items
+from speedproof.execution.retrying import Retries
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire
-from speedproof.journal import AttemptStore, CallIntent, CallOutcome, FailureClass, ItemPlan, Method, RunStore, Status
+from speedproof.execution.work import Audience
+from speedproof.journal import AttemptStore, CallIntent, CallOutcome, FailureClass, Method, RunStore, Status
 from speedproof.journal.call import Watched
+from speedproof.journal.events import Event
 from speedproof.sandbox import Bubblewrap
 from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import load_suite
@@ -60,9 +64,7 @@ class Silent(Audience):
 
     def stage(self, what: str) -> None: ...
 
-    def began(self, item: ItemPlan) -> None: ...
-
-    def ended(self, item: ItemPlan, status: Status) -> None: ...
+    def event(self, event: Event) -> None: ...
 
     def judging(self, task: str, what: str) -> None: ...
 
@@ -122,13 +124,12 @@ def run(folder: Path, agent: str, turns: str, wire: Wire) -> tuple[RunStore, Att
     store = execute_run(
         loaded,
         plan_items(loaded, loaded.suite.tasks, [Lane(agent, f"scripted:{script}")]),
-        sandbox=Bubblewrap(),
+        Setup(wire=wire, retries=Retries(most=1)),
         state=folder / "state",
         cache=Cache(),
         method=Method(),
         settings={},
         audience=Silent(),
-        wire=wire,
     )
     (attempt,) = store.attempts()
     status = attempt.status(RULES)
@@ -230,9 +231,7 @@ def test_a_configured_parameter_is_shown_as_asked_and_as_sent_for_each_call(
     if agent == "small":
         name = small()
         monkeypatch.setattr(preflight, "get_agent", finds_unheard(name))
-    wire = Wire(
-        configured={"parallel_tool_calls": False}, pins={None: {"parallel_tool_calls": False}} if pinned else {}
-    )
+    wire = Wire(configured={"parallel_tool_calls": False}, pins={"": {"parallel_tool_calls": False}} if pinned else {})
     store, attempt, status = run(tmp_path, name, f"{EDIT}  - finish: Faster.\n", wire)
     assert status.run == "completed"
     sent = False if pinned else asks

@@ -82,7 +82,7 @@ def test_ctrl_c_ends_the_attempt_as_cancelled_with_what_it_has_done(
     (row,) = rows(found)
     assert (row.state, row.run, row.patch) == ("sealed", "cancelled", "no_effect")
     assert row.evaluation is None
-    assert events(found) == ["attempt_began", "attempt_sealed", "cancelled"]
+    assert events(found) == ["run_began", "attempt_began", "stopped", "attempt_sealed"]
     wait_until_nobody_sees(cache.root)
     shown = call("explain", row.item[:6], cwd=tmp_path, cache=cache.root)
     assert shown.returncode == 0 and "cancelled" in shown.stdout
@@ -186,7 +186,7 @@ def test_two_runs_at_once_in_one_state_folder_do_not_disturb_each_other(
     assert len(runs) == 2
     for store in runs:
         assert [(r.run, r.correctness) for r in rows(store)] == [("completed", "pass")] * 2
-        assert events(store) == ["attempt_began", "attempt_sealed"] * 2 + ["judged"]
+        assert events(store) == ["run_began", *["attempt_began", "attempt_sealed"] * 2, "judging_began", "judged"]
 
 
 # A full disk

@@ -1,6 +1,7 @@
 """A run's limits end what is under way with its work kept, and what was not begun is not begun, for all to see."""
 
 import io
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from small_project import METHOD, load_small
 from speedproof.cli.show import Show
 from speedproof.errors import InputError
 from speedproof.execution import preflight
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import Lane, plan_items
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire
+from speedproof.execution.work import Audience
 from speedproof.gateway import Budget
 from speedproof.journal import ItemPlan, RunStore, StopCause
 from speedproof.journal.files import BadLine, read_jsonl
@@ -26,7 +29,13 @@ EDIT_AND_ASK = f"echo 'kept = 1' >> tools.py\nwhile :; do\n{ASK}done\n"
 
 
 def run_all(
-    place: Place, command: str, audience: Audience | None, budget: Budget, *, samples: int = 3, **task: Any
+    place: Place,
+    command: str,
+    audience: Callable[[Sequence[ItemPlan]], Audience] | None,
+    budget: Budget,
+    *,
+    samples: int = 3,
+    **task: Any,
 ) -> tuple[RunStore, list[ItemPlan]]:
     """A run of samples of a shell agent, and a control that needs no model."""
     place.monkeypatch.setattr(preflight, "get_agent", finds(Shell(command)))
@@ -38,13 +47,12 @@ def run_all(
     run = execute_run(
         loaded,
         items,
-        sandbox=place.sandbox,
+        Setup(sandbox=place.sandbox.kind, wire=Wire(budget=budget)),
         state=place.state,
         cache=place.cache,
         method=METHOD,
         settings={},
-        audience=audience or place.audience,
-        wire=Wire(budget=budget),
+        audience=place.audience if audience is None else audience(items),
     )
     return run, list(items)
 
@@ -65,11 +73,11 @@ def test_at_a_run_s_limit_the_attempt_ends_its_patch_is_kept_and_the_rest_is_not
     shows: list[Show] = []
 
     class Both(Show):
-        def __init__(self) -> None:
-            super().__init__([], Console(file=said, width=200, force_terminal=False))
+        def __init__(self, items: Sequence[ItemPlan]) -> None:
+            super().__init__(items, Console(file=said, width=200, force_terminal=False))
             shows.append(self)
 
-    run, items = run_all(place, EDIT_AND_ASK, Both(), budget)
+    run, items = run_all(place, EDIT_AND_ASK, Both, budget)
     first, control = run.attempts()
     attempt, status = read(first)
     assert attempt.process is not None and attempt.process.stopped_by is cause
@@ -84,7 +92,6 @@ def test_at_a_run_s_limit_the_attempt_ends_its_patch_is_kept_and_the_rest_is_not
     not_begun = [line for line in lines if line["event"] == "run_limit"]
     assert [(line["item"], line["limit"]) for line in not_begun] == [(item, cause.value) for item in left]
     assert f"not begun: the run's limit ({cause.value}) is used up" in said.getvalue()
-    shows[0].items = items
     table = Console(file=io.StringIO(), width=200, record=True)
     table.print(shows[0])
     assert table.export_text().count("not begun: the run's limit") == 2, "it stays on the screen"
@@ -113,14 +120,12 @@ def test_a_cost_limit_on_a_model_without_a_price_is_refused_before_anything_begi
         execute_run(
             loaded,
             items,
-            sandbox=place.sandbox,
+            Setup(sandbox=place.sandbox.kind, base_url="http://127.0.0.1:1/v1", wire=Wire(budget=budget)),
             state=place.state,
             cache=place.cache,
             method=METHOD,
             settings={},
             audience=place.audience,
-            base_url="http://127.0.0.1:1/v1",
-            wire=Wire(budget=budget),
         )
 
     with pytest.raises(InputError, match="own/m has no known price"):

@@ -19,10 +19,14 @@ from shell_agent import Shell, finds
 from small_project import GENUINE, METHOD, Project, load_small, make_project
 from speedproof.errors import RecordError, SpeedproofError
 from speedproof.execution import preflight
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.judging import evaluate_run
 from speedproof.execution.plan import Lane, plan_items
-from speedproof.journal import Attempt, AttemptStore, ItemPlan, RunStore, Status, StopCause, Store
+from speedproof.execution.retrying import Retries
+from speedproof.execution.setup import Setup
+from speedproof.execution.work import Audience
+from speedproof.journal import Attempt, AttemptStore, RunStore, Status, StopCause, Store
+from speedproof.journal.events import AttemptSealed, Event
 from speedproof.journal.files import BadLine, read_jsonl
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.workspace.cache import Cache
@@ -48,11 +52,8 @@ class Quiet(Audience):
     def stage(self, what: str) -> None:
         self.heard.append(what)
 
-    def began(self, item: ItemPlan) -> None:
-        self.heard.append(f"began {item.task}")
-
-    def ended(self, item: ItemPlan, status: Status) -> None:
-        self.heard.append(f"ended {item.task}: {status.run}")
+    def event(self, event: Event) -> None:
+        self.heard.append(f"{event.event} {event.run}" if isinstance(event, AttemptSealed) else event.event)
 
     def judging(self, task: str, what: str) -> None:
         self.heard.append(what)
@@ -74,13 +75,12 @@ class Place:
         return execute_run(
             loaded,
             plan_items(loaded, loaded.suite.tasks, lanes),
-            sandbox=self.sandbox,
+            Setup(sandbox=self.sandbox.kind, base_url=base_url, retries=Retries(most=1)),
             state=self.state,
             cache=self.cache,
             method=METHOD,
             settings={},
             audience=self.audience,
-            base_url=base_url,
         )
 
     def shell(self, agent: Shell, base_url: str | None = None, **task: Any) -> AttemptStore:
@@ -145,9 +145,9 @@ def test_a_run_attempts_judges_and_tells(place: Place) -> None:
     manifest = run.manifest()
     assert [i.id for i in manifest.items] == [s.folder.parent.name for s in (expert, noop, mine)]
     assert manifest.method == METHOD
-    assert events(run) == ["attempt_began", "attempt_sealed"] * 3 + ["judged"]
+    assert events(run) == ["run_began", *["attempt_began", "attempt_sealed"] * 3, "judging_began", "judged"]
     assert not run.is_locked()
-    assert place.audience.heard.count("ended unique: completed") == 3
+    assert place.audience.heard.count("attempt_sealed completed") == 3
     loaded = load_small(place.folder / "suite", place.project)
     assert evaluate_run(run, loaded, Bubblewrap(), place.cache) == {}, "judged once is enough"
 
@@ -325,10 +325,8 @@ def test_without_a_sandbox_a_daemon_that_holds_the_output_does_not_hold_up_the_r
 
 def test_a_full_disk_ends_the_run_with_the_attempt_on_record(place: Place) -> None:
     class Full(Cache):
-        def scratch(self, prefix: str) -> Path:
-            if prefix == "attempt":
-                raise OSError(28, "No space left on device")
-            return super().scratch(prefix)
+        def attempt(self, name: str) -> Path:
+            raise OSError(28, "No space left on device")
 
     place.cache = Full(place.cache.root)
     with pytest.raises(RecordError, match="no space left on device"):
@@ -338,7 +336,7 @@ def test_a_full_disk_ends_the_run_with_the_attempt_on_record(place: Place) -> No
     attempt, status = read(store)
     assert (attempt.state, status.run) == ("sealed", "infra_error")
     assert status.diagnosis is not None and status.diagnosis.failure == "infrastructure/disk_full"
-    assert events(run) == ["attempt_began", "attempt_sealed"]
+    assert events(run) == ["run_began", "attempt_began", "attempt_sealed"]
     assert not run.is_locked()
 
 

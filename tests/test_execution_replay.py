@@ -16,12 +16,16 @@ from speedproof.agents.registry import INSTALLED
 from speedproof.errors import InputError
 from speedproof.execution import preflight
 from speedproof.execution import replay as replaying
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import Lane, plan_items
 from speedproof.execution.replay import Replayed, replay_attempt
+from speedproof.execution.retrying import Retries
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire
+from speedproof.execution.work import Audience
 from speedproof.gateway.replayed import Difference
-from speedproof.journal import AttemptStore, ItemPlan, Status, StopCause
+from speedproof.journal import AttemptStore, StopCause
+from speedproof.journal.events import Event
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.workspace.cache import Cache
 from speedproof.workspace.mounts import mounts_below
@@ -48,10 +52,7 @@ class Quiet(Audience):
     def stage(self, what: str) -> None:
         pass
 
-    def began(self, item: ItemPlan) -> None:
-        pass
-
-    def ended(self, item: ItemPlan, status: Status) -> None:
+    def event(self, event: Event) -> None:
         pass
 
     def judging(self, task: str, what: str) -> None:
@@ -78,13 +79,12 @@ class Place:
         run = execute_run(
             loaded,
             plan_items(loaded, loaded.suite.tasks, [lane]),
-            sandbox=self.sandbox,
+            Setup(sandbox=self.sandbox.kind, wire=wire or Wire(), retries=Retries(most=1)),
             state=self.state,
             cache=self.cache,
             method=METHOD,
             settings={},
             audience=Quiet(),
-            wire=wire or Wire(),
         )
         (store,) = run.attempts()
         self.script.unlink()  # nothing of the model is needed any more

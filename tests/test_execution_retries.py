@@ -7,12 +7,14 @@ import pytest
 from shell_agent import Shell, finds
 from small_project import METHOD, Project, load_small
 from speedproof.execution import preflight
-from speedproof.execution.engine import Audience, execute_run
+from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import Lane, plan_items
+from speedproof.execution.retrying import Retries
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire
+from speedproof.execution.work import Audience
 from speedproof.gateway import Patience
 from speedproof.journal import CallOutcome
-from speedproof.sandbox import Bubblewrap
 from speedproof.workspace.cache import Cache
 from test_execution_engine import ASK, Quiet
 
@@ -41,13 +43,12 @@ def test_a_run_says_how_often_a_call_is_tried(
     run = execute_run(
         loaded,
         plan_items(loaded, loaded.suite.tasks, [Lane("shell", f"scripted:{tmp_path}/script.yaml")]),
-        sandbox=Bubblewrap(),
+        Setup(wire=Wire(patience=Patience(most_tries=tries, first_wait_s=0.01)), retries=Retries(most=1)),
         state=tmp_path / "state",
         cache=cache,
         method=METHOD,
         settings={},
         audience=audience,
-        wire=Wire(patience=Patience(most_tries=tries, first_wait_s=0.01)),
     )
     (store,) = run.attempts()
     outcomes = [line for _, line in store.calls()[0] if isinstance(line, CallOutcome)]

@@ -9,34 +9,44 @@ from rich.console import Console
 from rich.markup import escape
 
 from speedproof import __version__
-from speedproof.cli import agents, cost, demo, doctor, evaluate, explain, plan, replay, report, run, schema, suite
+from speedproof.cli.lazy import LazyGroup
 from speedproof.errors import SpeedproofError
-from speedproof.report.text import clean
 from speedproof.workspace.mounts import keep_mounts_to_ourselves
 
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENOMEM}
 """What the machine refuses is no bug of ours, wherever it refuses it."""
 
+
+class _Speedproof(LazyGroup):
+    names = (
+        "demo",
+        "doctor",
+        "schema",
+        "plan",
+        "run",
+        "status",
+        "watch",
+        "stop",
+        "resume",
+        "evaluate",
+        "report",
+        "explain",
+        "cost",
+        "replay",
+        "suite",
+        "agents",
+    )
+
+
 app = typer.Typer(
     name="speedproof",
+    cls=_Speedproof,
     help="Runs coding agents on performance-optimization commits and proves, or disproves, the speedup.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
 )
-app.command("demo")(demo.demo)
-app.command("doctor")(doctor.doctor)
-app.command("schema")(schema.schema)
-app.command("plan")(plan.plan)
-app.command("run")(run.run)
-app.command("evaluate")(evaluate.evaluate)
-app.command("report")(report.report)
-app.command("explain")(explain.explain)
-app.command("cost")(cost.cost)
-app.command("replay")(replay.replay)
-app.add_typer(suite.app, name="suite")
-app.add_typer(agents.app, name="agents")
 
 
 @app.callback(invoke_without_command=True)
@@ -64,7 +74,7 @@ def main() -> None:
         _refuse(console, f"{where}{error.strerror}\n  next: free space, or mend the permissions; then start again")
     except SystemExit as ended:
         if ended.code == 130:  # typer's own answer to Ctrl-C
-            console.print("interrupted: every record is whole; `speedproof report` shows what there is")
+            console.print("interrupted: every record is whole; `speedproof resume` goes on with a run")
         raise
 
 
@@ -77,5 +87,7 @@ def _is_text(word: str) -> bool:
 
 
 def _refuse(console: Console, what: str) -> NoReturn:
+    from speedproof.report.text import clean  # with its package, which few commands need
+
     console.print(f"[bold red]error[/]: {escape(clean(what))}")
     sys.exit(2)

@@ -7,7 +7,7 @@ from speedproof.cli.run import conclude
 from speedproof.cli.show import showing
 from speedproof.execution.demo import DEMO_METHOD, demo_plan
 from speedproof.execution.engine import execute_run
-from speedproof.execution.preflight import choose_sandbox
+from speedproof.execution.setup import Setup
 from speedproof.workspace.cache import Cache
 
 
@@ -18,7 +18,7 @@ def demo(context: typer.Context, state: State = DEFAULT_STATE, as_json: Json = F
         done = execute_run(
             loaded,
             items,
-            sandbox=choose_sandbox("bubblewrap"),
+            Setup(),
             state=state,
             cache=Cache(),
             method=DEMO_METHOD,

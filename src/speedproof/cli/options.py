@@ -7,22 +7,20 @@ from typing import Annotated, Any, Literal
 import typer
 
 from speedproof.agents.registry import INSTALLED
+from speedproof.cli.stored import DEFAULT_STATE as DEFAULT_STATE
+from speedproof.cli.stored import Json as Json
+from speedproof.cli.stored import State as State
+from speedproof.cli.stored import store_of as store_of
 from speedproof.errors import InputError
+from speedproof.execution.retrying import Retries
 from speedproof.gateway import Patience
-from speedproof.journal import RunManifest, Setting, Store
+from speedproof.journal import RunManifest, Setting
 from speedproof.tasks.suite import LoadedSuite, load_suite
 
 PATIENCE = Patience()
 """How often a call is tried when nobody says otherwise."""
 
-State = Annotated[
-    Path,
-    typer.Option(
-        "--state", metavar="FOLDER", envvar="SPEEDPROOF_STATE", help="Folder that holds all runs.", show_default=True
-    ),
-]
 Suite = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file (YAML).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Agents = Annotated[
     list[str],
     typer.Option(
@@ -109,6 +107,51 @@ MaxOutput = Annotated[
     typer.Option("--max-output-tokens", metavar="N", min=1, help="Output tokens that the whole run may use."),
 ]
 
+RETRIES = Retries()
+"""How often an item is attempted again when nobody says otherwise."""
+
+
+def _jobs(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither auto nor a number from 1")
+
+
+Jobs = Annotated[
+    Any,
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        parser=_jobs,
+        help="Attempts at once, or auto: as many as find room by processors, memory and what tasks declare.",
+    ),
+]
+Attempts = Annotated[
+    int,
+    typer.Option(
+        "--attempts",
+        min=1,
+        metavar="N",
+        help="Attempts of one item that may fail for a reason that may pass (a provider that fails, memory used up); "
+        f"then its last one stands. Waits: up to {RETRIES.first_wait_s:g} s, each time {RETRIES.growth:g} times as "
+        f"long, at most {RETRIES.longest_wait_s:g} s, drawn at random; none is begun after "
+        f"{RETRIES.longest_total_s / 3600:g} hours. What an agent made of its chance is never attempted again.",
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Begin nothing when anything is broken, instead of leaving its items out.")
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        "--notify",
+        metavar="COMMAND",
+        help="Shell command to run when a lane opens, money or a login runs out, and at the end (docs/batch.md).",
+    ),
+]
+
 MostTries = Annotated[
     int,
     typer.Option(
@@ -130,8 +173,6 @@ LongestWait = Annotated[
         help="Longest wait before another try. To a provider that asks for more the call is not made again.",
     ),
 ]
-
-DEFAULT_STATE = Path("state")
 
 _SOURCES: dict[str, Literal["flag", "env", "default"]] = {"COMMANDLINE": "flag", "ENVIRONMENT": "env"}
 
@@ -168,13 +209,6 @@ def agent_paths_of(values: Sequence[str]) -> Mapping[str, Path]:
             )
         pairs[name] = Path(path).resolve()
     return pairs
-
-
-def store_of(state: Path) -> Store:
-    """The store in the state folder. Raises InputError when there is none."""
-    if not (state / "runs").is_dir():
-        raise InputError("there are no runs here", file=state, hint="speedproof run SUITE --agent … or give --state")
-    return Store(state)
 
 
 def suite_of(manifest: RunManifest, moved: Path | None) -> LoadedSuite:

@@ -9,12 +9,15 @@ from speedproof.cli.console import console
 from speedproof.cli.options import (
     DEFAULT_STATE,
     PATIENCE,
+    RETRIES,
     AgentPaths,
     Agents,
+    Attempts,
     BaseUrl,
     Bodies,
     Configured,
     EnvFile,
+    Jobs,
     Json,
     LongestWait,
     MaxBlocks,
@@ -25,6 +28,7 @@ from speedproof.cli.options import (
     MaxTokens,
     Models,
     MostTries,
+    Notify,
     Pins,
     Repair,
     Samples,
@@ -32,6 +36,7 @@ from speedproof.cli.options import (
     SideModels,
     State,
     StopIllegal,
+    Strict,
     Suite,
     Tasks,
     agent_paths_of,
@@ -40,7 +45,7 @@ from speedproof.cli.options import (
 from speedproof.cli.show import showing
 from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
-from speedproof.execution.preflight import choose_sandbox
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire, parameters_of, pins_of
 from speedproof.gateway import Budget
 from speedproof.journal import Method, RunStore
@@ -75,6 +80,10 @@ def run(
     max_input_tokens: MaxInput = None,
     max_output_tokens: MaxOutput = None,
     max_blocks: MaxBlocks = None,
+    jobs: Jobs = "1",
+    attempts: Attempts = RETRIES.most,
+    strict: Strict = False,
+    notify: Notify = None,
     as_json: Json = False,
 ) -> None:
     """Let agents attempt the tasks of a suite, judge what they made, and report."""
@@ -90,20 +99,27 @@ def run(
         patience=replace(PATIENCE, most_tries=tries, longest_wait_s=longest_wait),
         budget=Budget(max_calls, max_tokens, max_input_tokens, max_output_tokens, max_cost),
     )
+    setup = Setup(
+        sandbox=sandbox,
+        base_url=base_url,
+        env_file=None if env_file is None else env_file.resolve(),
+        agent_paths=agent_paths_of(agent_path),
+        wire=wire,
+        jobs=jobs,
+        retries=replace(RETRIES, most=attempts),
+        strict=strict,
+        notify=notify,
+    )
     with showing(items) as show:
         done = execute_run(
             loaded,
             items,
-            sandbox=choose_sandbox(sandbox),
+            setup,
             state=state,
             cache=Cache(),
             method=Method().up_to(max_blocks),
             settings=settings_of(context),
             audience=show,
-            base_url=base_url,
-            env_file=env_file,
-            agent_paths=agent_paths_of(agent_path),
-            wire=wire,
         )
     conclude(done, done.folder / "report", as_json=as_json)
 

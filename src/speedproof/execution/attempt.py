@@ -2,17 +2,22 @@
 
 import asyncio
 import hashlib
-import shutil
+import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
-from speedproof.agents.protocol import Agent, Launch, LaunchContext, Left, Setting
+from speedproof.agents.protocol import Agent, Launch, LaunchContext, Setting
 from speedproof.diagnosis import derive
+from speedproof.execution.collecting import collect_evidence, collect_patch
 from speedproof.execution.facts import Facts
 from speedproof.execution.launched import Launched
 from speedproof.execution.preflight import Ready, budget_of, refuse_leaks
+from speedproof.execution.scratch import Scratch
+from speedproof.execution.stop import Stop
 from speedproof.gateway import Gateway, Session, price_list
-from speedproof.journal import AttemptStore, ItemPlan, PatchFacts, ProcessFacts, RunStore, Status
+from speedproof.journal import AttemptStore, ItemPlan, ProcessFacts, Status
 from speedproof.journal.attempt import Configured
 from speedproof.journal.base import now
 from speedproof.journal.store import CONFIG
@@ -21,35 +26,36 @@ from speedproof.sandbox.box import HOME, MODEL_PORT, WORKSPACE
 from speedproof.tasks.leak import scan_environment, scan_text
 from speedproof.tasks.prompt import render_prompt
 from speedproof.workspace.checkout import Workspace, prepare_base
-from speedproof.workspace.effect import effect_of
-from speedproof.workspace.patch import PatchError, apply_patch, extract_patch
-from speedproof.workspace.reading import open_untrusted
-from speedproof.workspace.tree import give_to, remove
+from speedproof.workspace.tree import give_to
 
 _IDENTITY = {f"GIT_{role}_{what}": "agent" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
 
 async def run_attempt(
-    item: ItemPlan, ready: Ready, run: RunStore, gateway: Gateway, cancelled: asyncio.Event
+    store: AttemptStore,
+    item: ItemPlan,
+    ready: Ready,
+    gateway: Gateway,
+    cancelled: asyncio.Event,
+    answered: Callable[[], None] = lambda: None,
 ) -> tuple[AttemptStore, Status]:
-    """Attempt `item` once, as the next number of its folder. `cancelled` ends it by its grace.
+    """Attempt `item` once, in its new folder. `cancelled` ends it by its grace; `answered` is told of each model call
+    that succeeded.
 
-    Raises RecordError when the record itself cannot be written; every other failure is in the record.
+    Raises RecordError when the record itself cannot be written: what the attempt left is then kept until a later
+    process recovers it. Every other failure is in the record.
     """
     prepared = ready.tasks[item.task]
     installation = ready.installations[item.agent]
-    agent_sha256 = installation.sha256()  # takes a while: no folder without a record in the meantime
-    store = run.new_attempt(item.id)
     facts = Facts(
         store,
         {
-            "run": run.id,
+            "run": store.folder.parents[2].name,
             "item": item.id,
             "number": int(store.folder.name),
             "task": item.task,
             "agent": item.agent,
             "agent_version": installation.version,
-            "agent_sha256": agent_sha256,
             "model": item.model,
             "sample": item.sample,
             "control": item.control,
@@ -58,8 +64,9 @@ async def run_attempt(
         },
     )
     facts.enter("queued")
-    attempt = _LiveAttempt(item, ready, gateway, cancelled, facts)
+    attempt = _LiveAttempt(item, ready, gateway, cancelled, answered, facts)
     with facts.failures():
+        facts.fields["agent_sha256"] = await asyncio.to_thread(installation.sha256)
         await attempt.prepare()
     if not facts.failed:
         with facts.failures():
@@ -67,12 +74,13 @@ async def run_attempt(
             await attempt.run()
         with facts.failures():  # however it ended
             await asyncio.to_thread(attempt.collect)
-        with facts.failures():
-            facts.enter("collected")
+        if facts.lacks_space and "patch" not in facts.fields:
+            raise facts.unsealed()
+        facts.enter("collected")
     with facts.failures():
         await attempt.clear()
     facts.enter("sealed")
-    status = derive(store)
+    status = await asyncio.to_thread(derive, store)  # logs may be long, and other attempts' calls wait for nothing
     store.write_status(status)
     return store, status
 
@@ -82,31 +90,39 @@ class _LiveAttempt:
 
     agent: Agent
     box: Box
-    home: Path
     launch: Launch
-    scratch: Path
+    scratch: Scratch
     workspace: Workspace
 
-    def __init__(self, item: ItemPlan, ready: Ready, gateway: Gateway, cancelled: asyncio.Event, facts: Facts) -> None:
+    def __init__(
+        self,
+        item: ItemPlan,
+        ready: Ready,
+        gateway: Gateway,
+        cancelled: asyncio.Event,
+        answered: Callable[[], None],
+        facts: Facts,
+    ) -> None:
         self.item, self.ready, self.prepared = item, ready, ready.tasks[item.task]
-        self.gateway, self.cancelled, self.facts = gateway, cancelled, facts
+        self.gateway, self.cancelled, self.answered, self.facts = gateway, cancelled, answered, facts
         self.session: Session | None = None
         self._undo = AsyncExitStack()
 
     async def prepare(self) -> None:
         """A fresh workspace and home, the prompt, the launch; raises LeakError when the answer is in any of them."""
-        self.scratch = self.ready.cache.scratch("attempt")
-        self._undo.push_async_callback(asyncio.to_thread, remove, self.scratch)
         sandbox, prepared, store = self.ready.sandbox, self.prepared, self.facts.store
+        scratch = self.scratch = Scratch.new(store, self.ready.cache, prepared.task.protected)
+        self._undo.push_async_callback(asyncio.to_thread, scratch.remove)
         self.agent = self.ready.agent(self.item)
         commits = prepared.commits
         base = await asyncio.to_thread(
             prepare_base, commits.repository, commits.base_tree, sandbox.uid, self.ready.cache
         )
-        workspace = self.workspace = await asyncio.to_thread(Workspace, base, self.scratch / "tree")
+        workspace = self.workspace = await asyncio.to_thread(Workspace, base, scratch.tree)
         self._undo.push_async_callback(asyncio.to_thread, workspace.remove)
         self.facts.fields["base_tree"] = base.tree
-        home = self.home = self.scratch / "home"
+        workspace.keep()
+        home = scratch.home
         home.mkdir()
         tree_mount, home_mount = Mount(workspace.path, WORKSPACE, True), Mount(home, HOME, True)
         installation = self.ready.installations[self.item.agent]
@@ -131,7 +147,7 @@ class _LiveAttempt:
         self.facts.fields["configured"] = tuple(
             _configured(name, setting, launch) for name, setting in launch.configured.items()
         )
-        give_to(home, sandbox.uid)
+        await asyncio.to_thread(give_to, home, sandbox.uid)
         self.box = Box(
             argv=launch.argv,
             env=variables,
@@ -157,6 +173,7 @@ class _LiveAttempt:
                 wire.rules(model),
                 run=self.ready.meter,
                 bodies=folder / "bodies.zst" if wire.bodies else None,
+                answered=self.answered,
             )
             self._undo.push_async_callback(self.gateway.close, self.session)
             token, model_name = self.session.token, model.model
@@ -177,61 +194,46 @@ class _LiveAttempt:
 
     async def run(self) -> None:
         """Run the agent to its end or its limits."""
-        stdin = self.scratch / "stdin"
+        stdin = self.scratch.folder / "stdin"
         stdin.write_bytes(self.launch.stdin)
-        launched = Launched(self.ready.sandbox, self.gateway, self.session, self.prepared.task.limits, self.cancelled)
-        self.facts.enter("running")
-        try:
-            finished, stopped = await launched.run(self.box, stdin, self.facts.store.folder)
-        finally:
-            self.facts.enter("stopping")
-        self.facts.fields["process"] = ProcessFacts(
-            argv=tuple(map(self._without_token, self.box.argv)),
-            exit_code=finished.exit_code,
-            signal=finished.signal,
-            wall_s=finished.wall_s,
-            cpu_s=finished.cpu_s,
-            max_rss_bytes=finished.max_rss_bytes,
-            stopped_by=stopped,
+        facts, tree = self.facts, self.workspace.upper
+        launched = Launched(
+            self.ready.sandbox,
+            self.gateway,
+            self.session,
+            self.prepared.task.limits,
+            Stop(self.cancelled),
+            name="-".join(facts.store.name.split("/")),
+            written=(Path(os.fsdecode(tree)) if tree else self.workspace.path, self.scratch.home),
+            stopping=partial(facts.enter, "stopping"),
         )
+        facts.enter("running")
+        try:
+            ran = await launched.run(self.box, stdin, facts.store.folder)
+        except BaseException:
+            facts.enter("stopping", "the harness failed")
+            raise
+        facts.fields["bounds"] = ran.bounds
+        facts.fields["process"] = ProcessFacts(
+            argv=tuple(map(self._without_token, self.box.argv)),
+            exit_code=ran.finished.exit_code,
+            signal=ran.finished.signal,
+            wall_s=ran.finished.wall_s,
+            cpu_s=ran.finished.cpu_s,
+            max_rss_bytes=ran.finished.max_rss_bytes,
+            stopped_by=ran.stopped,
+        )
+        if ran.failure is not None:
+            raise ran.failure
 
     def _without_token(self, text: str) -> str:
         return text.replace(self.session.token, "TOKEN") if self.session else text
 
     def collect(self) -> None:
         """The patch first: it must be there however badly the rest ends."""
-        fields, store = self.facts.fields, self.facts.store
-        fields["patch"] = self._patch()
-        left = Left(home=self.home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
-        fields["outcome"] = self.agent.outcome(left)
-        trajectory = self.agent.trajectory(left)
-        if trajectory is not None:
-            name = f"trajectory{trajectory.suffix}"
-            if _copy_untrusted(trajectory, store.folder / name):
-                fields["trajectory"] = name
-
-    def _patch(self) -> PatchFacts:
-        own = self.scratch / "harness.git"
-        base_tree = self.workspace.base.tree
-        extracted = extract_patch(self.workspace, self.prepared.commits.repository, own)
-        self.facts.store.write_bytes("patch.diff", extracted.diff)
-        try:
-            applies = apply_patch(own, base_tree, extracted.diff, self.scratch / "index") == extracted.tree
-        except PatchError:
-            applies = False
-        return PatchFacts(
-            sha256=hashlib.sha256(extracted.diff).hexdigest(),
-            size=len(extracted.diff),
-            tree=extracted.tree,
-            files=extracted.files,
-            added_lines=extracted.added_lines,
-            removed_lines=extracted.removed_lines,
-            effect=effect_of(own, base_tree, extracted.tree, self.prepared.task.protected),
-            applies=applies,
-            left_out=extracted.left_out,
-            left_out_count=extracted.left_out_count,
-            refused=extracted.refused,
-        )
+        protected = self.prepared.task.protected
+        collect_patch(self.facts, self.workspace, self.prepared.commits.repository, protected, self.scratch)
+        collect_evidence(self.facts, self.agent, self.scratch)
 
     async def clear(self) -> None:
         """Close the session and remove everything but the record."""
@@ -245,12 +247,3 @@ def _configured(name: str, setting: Setting, launch: Launch) -> Configured:
     lines = list(enumerate(launch.files[setting.file].split("\n"), 1))
     line = next((number for number, text in reversed(lines) if setting.spelling in text), None)
     return Configured(name=name, value=setting.value, file=f"{CONFIG}/{setting.file}", line=line)
-
-
-def _copy_untrusted(source: Path, target: Path) -> bool:
-    file = open_untrusted(source)
-    if file is None:
-        return False
-    with file, target.open("xb") as copy:
-        shutil.copyfileobj(file, copy)
-    return True

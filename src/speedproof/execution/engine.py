@@ -1,94 +1,45 @@
-"""The engine of a run: manifest first, then each item's attempt, then judging."""
+"""The engine of a run: everything is made ready, then attempted, then judged; a run that was cut off goes on."""
 
-import asyncio
-import signal
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 
 from speedproof import __version__
-from speedproof.errors import RecordError
-from speedproof.execution.attempt import run_attempt
+from speedproof.errors import InputError
 from speedproof.execution.host import host_facts
 from speedproof.execution.judging import evaluate_run
-from speedproof.execution.preflight import make_ready
-from speedproof.execution.wire import AS_ASKED, Wire
-from speedproof.gateway import Gateway
-from speedproof.journal import (
-    AttemptStore,
-    FailureClass,
-    ItemPlan,
-    Method,
-    RunManifest,
-    RunStore,
-    Setting,
-    Status,
-    Store,
-)
+from speedproof.execution.preflight import Ready, choose_sandbox, make_ready
+from speedproof.execution.schedule import Schedule, replayed
+from speedproof.execution.setup import Setup, kept, setup_of
+from speedproof.execution.work import Audience, Work
+from speedproof.journal import ItemPlan, Method, RunManifest, RunStore, Setting, Store
 from speedproof.journal.base import now
-from speedproof.journal.pace import PaceChange, ProviderDown
+from speedproof.journal.events import Event, Judged, JudgingBegan, RunBegan
 from speedproof.journal.store import new_run_id
-from speedproof.sandbox import Sandbox
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
-
-
-class Audience(Protocol):
-    """Who is told how a run goes on."""
-
-    def stage(self, what: str) -> None:
-        """Something long began, in one line."""
-        ...
-
-    def began(self, item: ItemPlan) -> None:
-        """An attempt at this item began."""
-        ...
-
-    def ended(self, item: ItemPlan, status: Status) -> None:
-        """The attempt is sealed."""
-        ...
-
-    def skipped(self, item: ItemPlan, why: str) -> None:
-        """No attempt at this item is begun."""
-        ...
-
-    def judging(self, task: str, what: str) -> None:
-        """What judging is doing on a task."""
-        ...
 
 
 def execute_run(
     loaded: LoadedSuite,
     items: Sequence[ItemPlan],
+    setup: Setup,
     *,
-    sandbox: Sandbox,
     state: Path,
     cache: Cache,
     method: Method,
     settings: Mapping[str, Setting],
     audience: Audience,
-    base_url: str | None = None,
-    env_file: Path | None = None,
-    agent_paths: Mapping[str, Path] | None = None,
-    wire: Wire = AS_ASKED,
 ) -> RunStore:
-    """Run every item once, then judge what they left. Ctrl-C ends the current attempt by its grace, sealed.
+    """Attempt every item, judge what they left. Ctrl-C ends the attempts by their grace, a second one at once, sealed.
 
     Raises SpeedproofError before anything is spent when something is missing, RecordError when the disk is full,
     KeyboardInterrupt after a Ctrl-C: with every record whole.
     """
-    ready = make_ready(
-        loaded,
-        items,
-        sandbox,
-        cache,
-        method,
-        base_url=base_url,
-        env_file=env_file,
-        agent_paths=agent_paths,
-        wire=wire,
-        told=audience.stage,
-    )
+    ready = _make_ready(loaded, items, setup, cache, method, audience)
     manifest = RunManifest(
         id=new_run_id(),
         created_at=now(),
@@ -98,66 +49,107 @@ def execute_run(
         suite_digest=loaded.digest(),
         host=host_facts(),
         settings=dict(settings),
+        setup=kept(setup),
         method=method,
         items=tuple(items),
     )
     run = Store(state).create_run(manifest)
-    lock = run.lock()
-    events = run.events()
-
-    async def attempts() -> bool:
-        cancelled = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, cancelled.set)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancelled.set)
-
-        unwritten: list[RecordError] = []
-
-        def told(news: PaceChange | ProviderDown) -> None:
-            try:
-                events.append(news.model_dump_json())
-            except RecordError as error:  # inside a call: the run must end, not the call
-                unwritten.append(error)
-                cancelled.set()
-            if isinstance(news, ProviderDown):
-                until = "" if news.resets_at is None else f" until {news.resets_at:%Y-%m-%d %H:%M} UTC"
-                audience.stage(f"{news.provider} serves no more calls{until}: {news.failure.value}: {news.message}")
-
-        async with Gateway(told, wire.patience) as gateway:
-            for item in items:
-                if cancelled.is_set():
-                    break
-                if (limit := ready.meter.exhausted()) is not None and item.model is not None:
-                    events.append({"at": now().isoformat(), "event": "run_limit", "limit": limit, "item": item.id})
-                    audience.skipped(item, f"the run's limit ({limit}) is used up")
-                    continue
-                audience.began(item)
-                events.append({"at": now().isoformat(), "event": "attempt_began", "item": item.id})
-                store, status = await run_attempt(item, ready, run, gateway, cancelled)
-                events.append({"at": now().isoformat(), "event": "attempt_sealed", "item": item.id, "run": status.run})
-                audience.ended(item, status)
-                _require_space(store, status)
-        if unwritten:
-            raise unwritten[0]
-        return cancelled.is_set()
-
-    try:
-        if asyncio.run(attempts()):
-            events.append({"at": now().isoformat(), "event": "cancelled"})
-            raise KeyboardInterrupt
-        evaluate_run(run, loaded, sandbox, cache, prepared=ready.tasks, told=audience.judging)
-        events.append({"at": now().isoformat(), "event": "judged"})
-    finally:
-        events.close()
-        run.unlock(lock)
+    with _held(run):
+        schedule = Schedule(items, setup.retries, setup.breaker)
+        _carry_out(run, loaded, ready, setup, schedule, audience, resumed=False)
     return run
 
 
-def _require_space(attempt: AttemptStore, status: Status) -> None:
-    """Raises RecordError when the attempt ended for lack of disk space: the next ones would too."""
-    if status.diagnosis is None or status.diagnosis.failure is not FailureClass.DISK_FULL:
-        return
-    if attempt.read().error is not None:
-        raise RecordError(
-            f"attempt {attempt.name} ended because no space left on device: {status.diagnosis.message}",
-            hint="free disk space, then start the run again; what is sealed stands",
+def resume_run(
+    run: RunStore, loaded: LoadedSuite, *, cache: Cache, audience: Audience, jobs: int | Literal["auto"] | None = None
+) -> bool:
+    """Go on with a run that was stopped or killed. Returns False when nothing of it was left to do.
+
+    `jobs` stands in place of the run's own. Raises as execute_run, and InputError when another process works on the
+    run, or its tasks have changed since.
+    """
+    with _held(run):
+        manifest = run.manifest()
+        setup = setup_of(manifest)
+        setup = setup if jobs is None else replace(setup, jobs=jobs)
+        events, _ = run.events()
+        schedule = replayed(manifest.items, setup.retries, setup.breaker, events)
+        left = [item.plan for item in schedule.items.values() if schedule.state(item) != "done"]
+        if not left and events and isinstance(events[-1], Judged):
+            return False
+        for item in left:
+            _require_same(loaded, item, run)
+        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience)
+        _carry_out(run, loaded, ready, setup, schedule, audience, resumed=True)
+    return True
+
+
+def _make_ready(
+    loaded: LoadedSuite, items: Sequence[ItemPlan], setup: Setup, cache: Cache, method: Method, audience: Audience
+) -> Ready:
+    return make_ready(
+        loaded,
+        items,
+        choose_sandbox(setup.sandbox),
+        cache,
+        method,
+        base_url=setup.base_url,
+        env_file=setup.env_file,
+        agent_paths=setup.agent_paths,
+        wire=setup.wire,
+        told=audience.stage,
+    )
+
+
+def _carry_out(
+    run: RunStore,
+    loaded: LoadedSuite,
+    ready: Ready,
+    setup: Setup,
+    schedule: Schedule,
+    audience: Audience,
+    *,
+    resumed: bool,
+) -> None:
+    """Make the attempts that are left, then judge. Raises KeyboardInterrupt when somebody asked to stop."""
+    log = run.open_events()
+
+    def record(event: Event) -> None:
+        log.append(event)
+        audience.event(event)
+
+    try:
+        work = Work(run, ready, setup, schedule, record)
+        work.record(RunBegan(at=now(), pid=os.getpid(), jobs=work.jobs, resumed=resumed))
+        if resumed:
+            for closed in list(schedule.resumed(now())):
+                work.record(closed)
+            for retry in list(schedule.owed()):
+                work.record(retry)
+        if work.attempt_all():
+            raise KeyboardInterrupt
+        record(JudgingBegan(at=now()))
+        evaluate_run(run, loaded, ready.sandbox, ready.cache, prepared=ready.tasks, told=audience.judging)
+        record(Judged(at=now()))
+    finally:
+        log.close()
+
+
+def _require_same(loaded: LoadedSuite, item: ItemPlan, run: RunStore) -> None:
+    """Raises InputError when the item's task is not what it was when the run was planned."""
+    if loaded.task_digest(loaded.task(item.task)) != item.task_digest:
+        raise InputError(
+            f"task {item.task} is not what it was when run {run.id} was planned",
+            file=loaded.file,
+            hint="bring back the suite of that time, or start a new run",
         )
+
+
+@contextmanager
+def _held(run: RunStore) -> Iterator[None]:
+    """Hold the run's lock. Raises InputError when another process has it."""
+    lock = run.lock()
+    try:
+        yield
+    finally:
+        run.unlock(lock)

@@ -201,7 +201,7 @@ async def _cell(ready: Ready, run: RunStore, fault: str, item: ItemPlan, cancell
     wire = Wire(configured={_TRAP: True}) if fault == OPEN_CALL else ready.wire
     gateway = _Gateway()
     async with gateway:
-        store, status = await run_attempt(item, replace(ready, wire=wire), run, gateway, cancelled)
+        store, status = await run_attempt(run.new_attempt(item.id), item, replace(ready, wire=wire), gateway, cancelled)
     left_running = end_all_with(gateway.token) if gateway.token else 0
     attempt, process = store.read(), store.read().process
     outcomes = [line for _, line in store.calls()[0] if isinstance(line, CallOutcome)]

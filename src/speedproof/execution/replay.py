@@ -184,5 +184,5 @@ async def _run(item: ItemPlan, ready: Ready, run: RunStore, model: ReplayedModel
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
     async with Gateway(patience=Patience(most_tries=1)) as gateway:  # the record holds what came of all tries
-        store, _ = await run_attempt(item, ready, run, gateway, model.over)
+        store, _ = await run_attempt(run.new_attempt(item.id), item, ready, gateway, model.over)
     return store, interrupted

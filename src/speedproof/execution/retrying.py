@@ -10,8 +10,10 @@ from speedproof.journal.events import AttemptSealed
 
 @dataclass(frozen=True)
 class Retries:
-    """How often an item is attempted again after a failure that may pass. What the agent made of its chance (gave up, no
-    patch, a wrong one) is a result and stands: samples are for that."""
+    """How often an item is attempted again after a failure that may pass.
+
+    What the agent made of its chance (gave up, no patch, a wrong one) is a result and stands: samples are for that.
+    """
 
     most: int = 3
     """Attempts of one item that may fail so, the first among them."""

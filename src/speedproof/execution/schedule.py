@@ -60,8 +60,8 @@ class Lane:
     """What is known of one agent with one model."""
 
     name: str
-    calls: bool
-    """Whether it calls a model."""
+    model: str | None
+    """Its model; null for the patch agent, which calls none."""
     answered: bool = False
     """Whether a call has succeeded since the lane began or went on."""
     running: int = 0
@@ -73,7 +73,7 @@ class Lane:
     @property
     def busy(self) -> bool:
         """Whether another attempt has to wait for the one that tries the lane out."""
-        return self.calls and not self.answered and self.running > 0
+        return self.model is not None and not self.answered and self.running > 0
 
 
 class Schedule:
@@ -84,7 +84,7 @@ class Schedule:
         self.items = {plan.id: Item(plan) for plan in items}
         self.lanes: dict[str, Lane] = {}
         for plan in items:
-            self.lanes.setdefault(plan.lane, Lane(plan.lane, plan.model is not None))
+            self.lanes.setdefault(plan.lane, Lane(plan.lane, plan.model))
         self.retries, self.breaker = retries, breaker
         self._open = dict.fromkeys(self.items)
 
@@ -108,6 +108,7 @@ class Schedule:
             item.running = item.excluded = item.limited = None
         for lane in self.lanes.values():
             lane.running, lane.answered = 0, False
+        self._open = {name: None for name, item in self.items.items() if self.state(item) != "done"}
 
     def _take(self, item: Item, event: ItemExcluded | AttemptBegan | AttemptSealed | RetryPlanned | RunLimit) -> None:
         lane = self.lanes[item.plan.lane]
@@ -124,7 +125,9 @@ class Schedule:
                 if item.running is not None:
                     item.running = None
                     lane.running -= 1
+                item.began_at = item.began_at or event.at
                 item.sealed.append(event)
+                item.retry = None  # begun by a process that was killed before it could record so
                 lane.answered = lane.answered or event.answered
                 self._count(lane, event)
             case RetryPlanned():
@@ -157,7 +160,7 @@ class Schedule:
         return "waiting" if item.retry is None else "retrying"
 
     def startable(self, now: datetime) -> Iterator[ItemPlan]:
-        """Items that may be attempted at this time, in the plan's order."""
+        """Items of which any may be attempted at this time, in the plan's order."""
         for name in self._open:
             item = self.items[name]
             if self.state(item) not in {"waiting", "retrying"} or self.lanes[item.plan.lane].busy:

@@ -67,6 +67,13 @@ class Meter:
             self.output += usage.output or 0
             self.cost_usd += cost_usd or 0.0
 
+    def carry(self, calls: int, usage: Usage, cost_usd: float | None) -> None:
+        """Count what was used before this process: calls that ended without usage count as calls alone."""
+        self.steps += calls
+        self.input += usage.input
+        self.output += usage.output or 0
+        self.cost_usd += cost_usd or 0.0
+
     def exhausted(self) -> StopCause | None:
         """The limit that leaves no room for another call; null when there is room."""
         input_ = self.input + sum(tokens for tokens, _ in self._reserved.values())

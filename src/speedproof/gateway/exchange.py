@@ -198,6 +198,8 @@ class Exchange:
         cost = session.model.price(usage, self._asked.sent_model, answer.terms) if usage else None
         if not answer.complete and answer.error is None:
             answer.error = passing.why_cut(closing=session.closing)
+        if metered and refused is None and answer.complete and status is not None and status < 400:
+            session.answered()
         if metered:
             self._count(usage, cost, refused=refused is not None or (status is not None and status >= 400))
         received = bool(passing.body)

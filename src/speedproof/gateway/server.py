@@ -73,17 +73,18 @@ class Gateway:
         *,
         run: Meter | None = None,
         bodies: Path | None = None,
+        answered: Callable[[], None] = lambda: None,
     ) -> Session:
         """Open an attempt's session, recording to `calls` (calls.jsonl) and, where given, to `bodies`.
 
-        `run` counts what all attempts of a run use together. Raises InputError for a cost limit on a model without a
-        price, where no limit on tokens stands beside it.
+        `run` counts what all attempts of a run use together; `answered` is told of each model call that succeeded.
+        Raises InputError for a cost limit on a model without a price, where no limit on tokens stands beside it.
         """
         meters = (Meter(budget), *(() if run is None else (run,)))
         for meter in meters:
             require_price(model, meter.budget, () if rules is None else rules.side)
         session = Session(
-            calls, model, rules or Rules(), meters, self._paces.of(model.served_by), self._patience, bodies
+            calls, model, rules or Rules(), meters, self._paces.of(model.served_by), self._patience, bodies, answered
         )
         self._runners[session] = []
         return session

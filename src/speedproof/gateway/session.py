@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +45,7 @@ class Session:
         pace: Pace,
         patience: Patience,
         bodies: Path | None,
+        answered: Callable[[], None],
     ) -> None:
         self.token = f"sk-speedproof-{secrets.token_hex(20)}"
         """The agent's key: random, good for this attempt alone."""
@@ -52,6 +53,8 @@ class Session:
         self.rules = rules
         self.meters = tuple(meters)
         """What its calls are counted by: the attempt's meter first, then the run's."""
+        self.answered = answered
+        """Told of each model call that succeeded."""
         self.pace = pace
         """The pace of its provider, shared by all attempts on it."""
         self.patience = patience

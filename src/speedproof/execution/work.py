@@ -1,0 +1,200 @@
+"""The work of one process on a run: it lets begin what the schedule allows and finds room, and records what follows."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from speedproof.errors import RecordError
+from speedproof.execution.attempt import run_attempt
+from speedproof.execution.preflight import Ready
+from speedproof.execution.schedule import Schedule
+from speedproof.execution.sealing import sealed_event
+from speedproof.execution.setup import Setup
+from speedproof.gateway import Gateway
+from speedproof.journal import AttemptStore, FailureClass, ItemPlan, RunStore, Status
+from speedproof.journal.base import now
+from speedproof.journal.events import AttemptBegan, Event, LaneOpened, RunLimit, Stopped
+from speedproof.journal.pace import PaceChange, ProviderDown
+
+LONGEST_REST_S = 6 * 3600.0
+"""Seconds that a run waits, with nothing else to do, for a limit to reset; beyond, it ends and can be resumed."""
+
+
+class Audience(Protocol):
+    """Who is told how a run goes on."""
+
+    def stage(self, what: str) -> None:
+        """Something long began, in one line."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something was recorded in the scheduler's log."""
+        ...
+
+    def judging(self, task: str, what: str) -> None:
+        """What judging is doing on a task."""
+        ...
+
+
+class Work:
+    """The attempts of a run, as far as one process makes them."""
+
+    def __init__(
+        self, run: RunStore, ready: Ready, setup: Setup, schedule: Schedule, record: Callable[[Event], None]
+    ) -> None:
+        """`record` writes an event to the scheduler's log and tells whoever listens."""
+        self.run, self.ready, self.setup, self.schedule = run, ready, setup, schedule
+        self._record = record
+        self.jobs = 1 if setup.jobs == "auto" else setup.jobs
+        """Attempts at once."""
+        self._tasks: dict[asyncio.Task[tuple[AttemptStore, Status]], ItemPlan] = {}
+        self._cancelled = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Set when what may begin has changed otherwise than by the end of an attempt."""
+        self._failure: RecordError | None = None
+        """Why nothing more can be recorded; the run ends."""
+
+    def attempt_all(self) -> bool:
+        """Make attempts until none is left to make now. Returns whether somebody asked to stop.
+
+        Raises RecordError when the record cannot be written, after every attempt under way has ended.
+        """
+        return asyncio.run(self._attempt_all())
+
+    def record(self, event: Event) -> None:
+        """Write an event, and act by it."""
+        self._record(event)
+        self.schedule.apply(event)
+
+    async def _attempt_all(self) -> bool:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+        async with Gateway(self._told, self.setup.wire.patience) as gateway:
+            try:
+                while not self._cancelled.is_set():
+                    self._begin(gateway)
+                    if not await self._wait():
+                        break
+            except BaseException:  # a bug of ours: what runs is ended and sealed all the same
+                self._cancelled.set()
+                raise
+            finally:
+                while self._tasks:
+                    await self._wait()
+        if self._failure is not None:
+            raise self._failure
+        return self._cancelled.is_set()
+
+    def _stop(self, by: str) -> None:
+        self._guarded(Stopped(at=now(), by=by, at_once=self._cancelled.is_set()))
+        self._cancelled.set()
+        self._moved.set()
+
+    def _begin(self, gateway: Gateway) -> None:
+        """Let begin what may begin."""
+        for closed in self.schedule.due(now()):
+            self.record(closed)
+        while (item := self._next()) is not None:
+            if item.model is not None and (limit := self.ready.meter.exhausted()) is not None:
+                self.record(RunLimit(at=now(), item=item.id, limit=limit))
+                continue
+            store = self.run.new_attempt(item.id)
+            self.record(AttemptBegan(at=now(), item=item.id, number=int(store.folder.name)))
+            task = asyncio.create_task(
+                run_attempt(store, item, self.ready, gateway, self._cancelled, partial(self._answered, item))
+            )
+            self._tasks[task] = item
+
+    def _next(self) -> ItemPlan | None:
+        """The first item that may begin and finds room; None when there is none now."""
+        if len(self._tasks) >= self.jobs:
+            return None
+        return next(self.schedule.startable(now()), None)
+
+    def _answered(self, item: ItemPlan) -> None:
+        self.schedule.answered(item.id)
+        self._moved.set()
+
+    async def _wait(self) -> bool:
+        """Wait until something may have changed, and record what did. Returns False when nothing will change."""
+        timeout = None
+        if not self._cancelled.is_set() and (wakes_at := self.schedule.wakes_at()) is not None:
+            timeout = max(0.0, (wakes_at - now()).total_seconds())
+        if not self._tasks and (timeout is None or timeout > LONGEST_REST_S):
+            return False
+        self._moved.clear()
+        moved = asyncio.create_task(self._moved.wait())
+        try:
+            await asyncio.wait({*self._tasks, moved}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            moved.cancel()
+        for task in [task for task in self._tasks if task.done()]:
+            del self._tasks[task]
+            self._ended(task)
+        return True
+
+    def _ended(self, task: "asyncio.Task[tuple[AttemptStore, Status]]") -> None:
+        try:
+            store, status = task.result()
+            sealed = sealed_event(store, status)
+            self.record(sealed)
+            for event in list(self.schedule.after(sealed)):
+                self.record(event)
+            _require_space(store, status)
+        except RecordError as error:
+            self._fail(error)
+
+    def _told(self, news: PaceChange | ProviderDown) -> None:
+        """The gateway learned something of a provider, within a call: the run must end by what goes wrong, not the
+        call."""
+        self._guarded(news)
+        if isinstance(news, ProviderDown):
+            for event in self._lanes_down(news):
+                self._guarded(event)
+
+    def _lanes_down(self, news: ProviderDown) -> list[LaneOpened]:
+        """Every lane of a provider that serves no more calls opens at once."""
+        opened = []
+        for lane in self.schedule.lanes.values():
+            model = self.ready.models.get(str(lane.model))
+            if lane.opened is not None or model is None or model.served_by != news.provider:
+                continue
+            running = [item for item in self._tasks.values() if item.lane == lane.name]
+            attempts = tuple(f"{item.id}/{self.schedule.items[item.id].running:02d}" for item in running)
+            opened.append(
+                LaneOpened(
+                    at=news.at,
+                    lane=lane.name,
+                    failure=news.failure,
+                    fingerprint=news.failure.value,
+                    message=f"{news.provider} serves no more calls: {news.message}",
+                    attempts=attempts,
+                    resets_at=news.resets_at,
+                )
+            )
+        return opened
+
+    def _guarded(self, event: Event) -> None:
+        try:
+            self.record(event)
+        except RecordError as error:
+            self._fail(error)
+
+    def _fail(self, error: RecordError) -> None:
+        self._failure = self._failure or error
+        self._cancelled.set()
+        self._moved.set()
+
+
+def _require_space(attempt: AttemptStore, status: Status) -> None:
+    """Raises RecordError when the attempt ended for lack of disk space: the next ones would too."""
+    if status.diagnosis is None or status.diagnosis.failure is not FailureClass.DISK_FULL:
+        return
+    if attempt.read().error is not None:
+        raise RecordError(
+            f"attempt {attempt.name} ended because no space left on device: {status.diagnosis.message}",
+            hint="free disk space, then `speedproof resume`; what is sealed stands",
+        )
