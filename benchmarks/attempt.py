@@ -23,6 +23,7 @@ from speedproof.execution.attempt import run_attempt
 from speedproof.execution.host import host_facts
 from speedproof.execution.plan import Lane, plan_items
 from speedproof.execution.preflight import make_ready
+from speedproof.execution.stop import Stop
 from speedproof.gateway import Gateway
 from speedproof.journal import Method, RunManifest, Store
 from speedproof.journal.base import now
@@ -123,7 +124,7 @@ def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
     def attempt() -> None:
         async def live() -> None:
             async with Gateway() as gateway:
-                _, status = await run_attempt(run.new_attempt(item.id), item, ready, gateway, asyncio.Event())
+                _, status = await run_attempt(run.new_attempt(item.id), item, ready, gateway, Stop())
                 if status.run != "completed":
                     raise SystemExit(f"the attempt did not complete: {status.diagnosis}")
 

@@ -173,7 +173,7 @@ def attempt(agent: ProbeAgent, prepared: PreparedTask, sandbox: Sandbox, folder:
 
     async def live() -> tuple[AttemptStore, Status]:
         async with Gateway() as gateway:
-            return await run_attempt(item, ready, run, gateway, asyncio.Event())
+            return await run_attempt(run.new_attempt(item.id), item, ready, gateway, asyncio.Event())
 
     return Attempted(*asyncio.run(live()))
 

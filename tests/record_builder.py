@@ -2,13 +2,14 @@
 
 import hashlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
+from speedproof.execution.sealing import sealed_event
 from speedproof.journal import (
     Arm,
     Attempt,
@@ -33,6 +34,7 @@ from speedproof.journal import (
     SandboxFacts,
     Setting,
     Status,
+    StopCause,
     Store,
     TestsReport,
     Transition,
@@ -40,7 +42,17 @@ from speedproof.journal import (
     Verdict,
     digest_of,
 )
-from speedproof.journal.attempt import AgentOutcome
+from speedproof.journal.attempt import AgentOutcome, BoundFacts
+from speedproof.journal.events import (
+    AttemptBegan,
+    Event,
+    ItemExcluded,
+    LaneOpened,
+    RetryPlanned,
+    RunBegan,
+    RunLimit,
+    Stopped,
+)
 from speedproof.journal.files import JsonLines
 from speedproof.journal.usage import total_usage
 
@@ -90,6 +102,10 @@ class Kind:
     state: str = "sealed"
     launched: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    cause: str | None = None
+    bounds: BoundFacts | None = None
+    recovered: bool = False
+    machine_shared: bool | None = False
 
 
 GENUINE = Kind(reasons=("Faster than base: 1.42× [1.38, 1.46] after 18 blocks.", "All 30 tests pass as on base."))
@@ -147,6 +163,59 @@ INFRASTRUCTURE = Kind(
     launched=False,
 )
 CRASHED = Kind(state="open", calls=3, claims=None, judged=False, patch="missing")
+BOUNDS = BoundFacts(
+    enforced_by="cgroup v1",
+    memory_bytes=4 << 30,
+    processes=512,
+    disk_bytes=2_000_000_000,
+    disk_files=None,
+    memory_peak_bytes=4 << 30,
+    processes_peak=37,
+    disk_peak_bytes=12_000_000,
+    disk_peak_files=120,
+    out_of_memory_kills=2,
+    left_running=3,
+)
+RATE_LIMITED = replace(
+    QUOTA,
+    failure=FailureClass.RATE_LIMITED,
+    diagnosis="The provider refused 3 of 4 calls: slow down.",
+    call_error="Slow down.",
+)
+LOGIN_EXPIRED = replace(
+    QUOTA,
+    calls=1,
+    failing_calls=1,
+    failure=FailureClass.LOGIN_EXPIRED,
+    diagnosis="The provider refused 1 of 1 calls: the login has expired.",
+    evidence=(),
+)
+RECOVERED = Kind(
+    run="crashed",
+    patch="missing",
+    claims=None,
+    calls=3,
+    exit_code=None,
+    failure=FailureClass.INTERRUPTED,
+    diagnosis="The harness was gone before the attempt ended.",
+    judged=False,
+    recovered=True,
+)
+CANCELLED = replace(
+    RECOVERED, run="cancelled", recovered=False, cause="cancelled", diagnosis="Somebody stopped the run."
+)
+OUT_OF_MEMORY = Kind(
+    run="limit",
+    patch="empty",
+    diff="",
+    claims=None,
+    exit_code=None,
+    failure=FailureClass.LIMIT_MEMORY,
+    diagnosis="Its processes reached the bound of 4,295 MB.",
+    judged=False,
+    cause="memory",
+    bounds=BOUNDS,
+)
 EXPERT_PATCH = Kind(claims=None, message="", calls=0, speedup=1.57, reasons=("Faster than base: 1.57× [1.52, 1.62].",))
 NOOP_PATCH = Kind(claims=None, message="", calls=0, speedup=1.0, reasons=("No faster: 1.00× [0.99, 1.01].",))
 HOSTILE_TEXT = (
@@ -202,9 +271,23 @@ def build(root: Path, planned: list[tuple[ItemPlan, list[Kind]]], run_id: str = 
         items=tuple(item for item, _ in planned),
     )
     run = Store(root).create_run(manifest)
+    events: list[Event] = [RunBegan(at=START, pid=4711, jobs=1, resumed=False)]
     for position, (item, kinds) in enumerate(planned):
-        for kind in kinds:
-            _attempt(run, item, kind, random.Random(position))
+        chance = random.Random(position)
+        for number, kind in enumerate(kinds, 1):
+            begun = START + timedelta(hours=number - 1, minutes=chance.randrange(60))
+            events.append(AttemptBegan(at=begun, item=item.id, number=number))
+            store = _attempt(run, item, kind, begun, random.Random(position))
+            status = store.status("rules-3")
+            if status is None:
+                continue
+            sealed = sealed_event(store, status)
+            events.append(sealed)
+            if number < len(kinds) and sealed.failure is not None and sealed.run not in ("cancelled", "crashed"):
+                events.append(
+                    RetryPlanned(at=begun, item=item.id, after=number, failure=sealed.failure, not_before=begun)
+                )
+    tell(run, *events)
     return run
 
 
@@ -228,6 +311,55 @@ def demo_run(root: Path) -> RunStore:
     )
 
 
+def batch_run(root: Path) -> RunStore:
+    """A run that ended early: retries, attempts cut off, a lane that opened, items excluded, held and never begun."""
+    model = "openai/gpt-5"
+    items = {
+        "retried": (plan("sortedlib-merge", "codex", model), [RATE_LIMITED, RATE_LIMITED, GENUINE]),
+        "recovered": (plan("packaging-versions", "codex", model), [RECOVERED, OUT_OF_MEMORY]),
+        "plain": (plan("tomli-loads", "codex", model), [NO_EFFECT]),
+        "cancelled": (plan("sortedlib-merge", "codex", model, sample=2), [CANCELLED]),
+        "retrying": (plan("packaging-versions", "codex", model, sample=2), [RATE_LIMITED]),
+        "waiting": (plan("tomli-loads", "codex", model, sample=2), []),
+        **{f"login {n}": (plan("sortedlib-merge", "mini", model, sample=n), [LOGIN_EXPIRED]) for n in (1, 2, 3)},
+        **{f"held {n}": (plan("sortedlib-merge", "mini", model, sample=n), []) for n in (4, 5)},
+        "excluded": (plan("tomli-loads", "trae", model), []),
+        "excluded too": (plan("sortedlib-merge", "trae", model), []),
+        "limited": (plan("tomli-loads", "openhands", model), []),
+        "control": (plan("sortedlib-merge", "patch", None, control="expert"), [EXPERT_PATCH]),
+    }
+    run = build(root, list(items.values()))
+    ids = {name: item.id for name, (item, _) in items.items()}
+    late = START + timedelta(hours=9)
+    missing = {"why": "agent trae is not installed", "hint": "speedproof agents install trae"}
+    limited = FailureClass.RATE_LIMITED
+    tell(
+        run,
+        LaneOpened(
+            at=late,
+            lane=f"mini · {model}",
+            failure=FailureClass.LOGIN_EXPIRED,
+            fingerprint="model/auth/login_expired the login has expired",
+            message=LOGIN_EXPIRED.diagnosis,
+            attempts=tuple(f"{ids[f'login {n}']}/01" for n in (1, 2, 3)),
+        ),
+        ItemExcluded(at=late, item=ids["excluded"], **missing),
+        ItemExcluded(at=late, item=ids["excluded too"], **missing),
+        RunLimit(at=late, item=ids["limited"], limit=StopCause.COST),
+        RetryPlanned(at=late, item=ids["retrying"], after=1, failure=limited, not_before=late + timedelta(minutes=9)),
+        Stopped(at=late, by="SIGINT", at_once=False),
+    )
+    return run
+
+
+def tell(run: RunStore, *events: Event) -> None:
+    """Add these lines to the scheduler's log."""
+    log = run.open_events()
+    for event in events:
+        log.append(event)
+    log.close()
+
+
 def big_run(root: Path, attempts: int = 400) -> RunStore:
     """So many attempts on a hundredth as many models, all kinds mixed, with larger patches and more calls."""
     kinds = [GENUINE, NO_EFFECT, FAST_BUT_WRONG, CLAIMS_ONLY, QUOTA, INFRASTRUCTURE, CRASHED, NO_EFFECT]
@@ -240,9 +372,9 @@ def big_run(root: Path, attempts: int = 400) -> RunStore:
     return build(root, planned)
 
 
-def _attempt(run: RunStore, item: ItemPlan, kind: Kind, chance: random.Random) -> AttemptStore:
+def _attempt(run: RunStore, item: ItemPlan, kind: Kind, begun: datetime, chance: random.Random) -> AttemptStore:
     store = run.new_attempt(item.id)
-    begun = START + timedelta(minutes=chance.randrange(60))
+    chance.randrange(60)
     usages = _calls(store, kind, item.model, begun, chance)
     diff = kind.diff.replace("{module}", item.task.split("-")[0])
     sealed = kind.state == "sealed"
@@ -269,10 +401,16 @@ def _attempt(run: RunStore, item: ItemPlan, kind: Kind, chance: random.Random) -
         opened_at=begun,
         sealed_at=begun + timedelta(seconds=wall) if sealed else None,
         transitions=tuple(
-            Transition(stage=s, at=begun + timedelta(seconds=wall * n / 6))  # type: ignore[arg-type]
+            Transition(
+                stage=s,  # type: ignore[arg-type]
+                at=begun + timedelta(seconds=wall * n / 6),
+                cause=kind.cause if s == "stopping" else None,
+            )
             for n, s in enumerate(stages)
         ),
+        recovered_at=begun + timedelta(hours=1) if kind.recovered else None,
         sandbox=_SANDBOX if kind.launched else None,
+        bounds=kind.bounds,
         process=_process(item, kind, wall) if kind.launched and sealed else None,
         outcome=AgentOutcome(finished=kind.exit_code == 0, claims_success=kind.claims, message=kind.message or None)
         if kind.launched and sealed
@@ -478,6 +616,7 @@ def _evaluation(kind: Kind, item: ItemPlan, diff: str, begun: datetime, chance: 
             pinned_cpu=1,
             wall_s=96.0,
             stopped="decided",
+            machine_shared=kind.machine_shared,
         ),
         seconds_by_stage={"tests": 12.5, "measure": 96.0},
         verdict=Verdict(

@@ -12,6 +12,7 @@ from speedproof.agents import registry
 from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
 from speedproof.cli import main
 from speedproof.execution import preflight
+from speedproof.execution.probe import FILE
 from speedproof.journal.attempt import AgentOutcome
 
 
@@ -33,6 +34,8 @@ class Shell:
 
     def launch(self, context: LaunchContext) -> Launch:
         self._maybe_fail("launch")
+        if FILE in context.prompt:  # the preflight's probe: it goes wrong in attempts alone
+            return Launch(("/bin/true",))
         env = {"URL": context.base_url, "TOKEN": context.token}
         return Launch(("/bin/sh", "-c", self.command), env, {"a/given.txt": "given\n"}, b"on standard input\n")
 

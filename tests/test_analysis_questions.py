@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from record_builder import demo_run, plan
+from record_builder import demo_run
 from speedproof.analysis import RUNGS, Row, costs, failures, funnel, rows, run_report, success_rates
 from speedproof.analysis.rates import wilson
 from speedproof.journal import Diagnosis, FailureClass, Usage
@@ -22,8 +22,9 @@ def names(found: list[Row], **fields: object) -> set[str]:
 
 
 def test_the_funnel_lists_the_attempts_of_every_rung(found: list[Row]) -> None:
-    counts = {r.name: (len(r.reached), len(r.missed), len(r.unknown), len(r.beside)) for r in funnel(found).rungs}
-    assert counts["launched"] == (7, 2, 0, 0)
+    came = {r.name: r.last for r in funnel(found).rungs}
+    counts = {n: (len(c.reached), len(c.missed), len(c.unknown), len(c.beside)) for n, c in came.items()}
+    assert counts["launched"] == (7, 1, 0, 0)
     assert counts["finished"] == (5, 2, 0, 0)
     assert counts["correct"] == (3, 1, 0, 0)
     assert counts["faster than base"] == (2, 1, 0, 1)
@@ -31,7 +32,7 @@ def test_the_funnel_lists_the_attempts_of_every_rung(found: list[Row]) -> None:
 
 def test_fast_but_wrong_stands_beside_faster_and_never_on_it(found: list[Row]) -> None:
     (wrong,) = names(found, correctness="fail")
-    rung = next(r for r in funnel(found).rungs if r.name == "faster than base")
+    rung = next(r.last for r in funnel(found).rungs if r.name == "faster than base")
     assert rung.beside == (wrong,)
     assert wrong not in rung.reached
 
@@ -39,29 +40,28 @@ def test_fast_but_wrong_stands_beside_faster_and_never_on_it(found: list[Row]) -
 def test_controls_are_in_no_rung_and_no_rate(found: list[Row]) -> None:
     controls = names(found, agent="patch")
     assert set(funnel(found).controls) == controls
-    for rung in funnel(found).rungs:
-        assert not controls & {*rung.reached, *rung.missed, *rung.unknown, *rung.beside}
-    for rate in success_rates(found):
-        assert not controls & {*rate.reached, *rate.missed, *rate.unknown}
+    for came in (came for rung in funnel(found).rungs for came in (rung.first, rung.last)):
+        assert not controls & {*came.reached, *came.missed, *came.unknown, *came.beside}
+    for share in (share for rate in success_rates(found) for share in (rate.first, rate.last)):
+        assert not controls & {*share.reached, *share.missed, *share.unknown}
 
 
 def test_the_five_rules_disagree_and_each_says_what_it_leaves_out(found: list[Row]) -> None:
     rates = {r.rule: r for r in success_rates(found)}
     assert list(rates) == ["recorded", "exit_and_patch", "strict", "confirmed", "proven"]
-    assert [len(r.reached) for r in rates.values()] == [5, 4, 4, 4, 2]
+    assert [len(r.last.reached) for r in rates.values()] == [5, 4, 4, 4, 2]
+    assert [len(r.first.reached) for r in rates.values()] == [4, 3, 3, 3, 1]
     for rate in rates.values():
-        assert {k: len(v) for k, v in rate.left_out.items()} == {
-            "infrastructure failed": 1,
-            "not started": 1,
-            "provider failed": 1,
-            "tried again later": 1,
-        }
-        assert len(rate.reached) + len(rate.missed) == 5
+        left_out = {"cut off": 1, "not started": 1, "provider failed": 1}
+        assert {k: len(v) for k, v in rate.last.left_out.items()} == left_out
+        assert len(rate.last.reached) + len(rate.last.missed) == 5
+        assert {k: len(v) for k, v in rate.first.left_out.items()} == left_out | {"infrastructure failed": 1}
+        assert len(rate.first.reached) + len(rate.first.missed) == 4
 
 
 def _row(**fields: object) -> Row:
-    item = plan("t", "codex", "m")
-    values = {"name": "r/i/01", "item": item.id, "number": 1, "folder": "items/i/01", "state": "sealed", "task": "t"}
+    item = str(fields.get("name", "i"))
+    values = {"name": "r/i/01", "item": item, "number": 1, "folder": "items/i/01", "state": "sealed", "task": "t"}
     return Row.model_validate(values | {"agent": "codex", "model": "m", "sample": 1, "control": None} | fields)
 
 
@@ -81,7 +81,7 @@ def _diagnosed(failure: FailureClass) -> Diagnosis:
 )
 def test_what_is_not_the_agents_fault_leaves_the_denominator(failure: FailureClass, reason: str | None) -> None:
     row = _row(run="infra_error", strict=False, diagnosis=_diagnosed(failure))
-    rate = next(r for r in success_rates([row]) if r.rule == "strict")
+    rate = next(r.last for r in success_rates([row]) if r.rule == "strict")
     assert rate.left_out == ({reason: (row.name,)} if reason else {})
     assert rate.rate == (None if reason else 0.0)
 
@@ -95,14 +95,14 @@ def test_a_judged_patch_counts_for_proven_however_its_process_ended() -> None:
         correctness="pass",
         diagnosis=_diagnosed(FailureClass.QUOTA_EXHAUSTED),
     )
-    rates = {r.rule: r for r in success_rates([row])}
+    rates = {r.rule: r.last for r in success_rates([row])}
     assert rates["proven"].reached == (row.name,)
     assert rates["strict"].left_out == {"provider failed": (row.name,)}
 
 
 def test_a_task_that_cannot_be_judged_is_left_out_of_proven_only() -> None:
     row = _row(run="completed", patch="applied", strict=True, judging=_diagnosed(FailureClass.BASE_BROKEN))
-    rates = {r.rule: r for r in success_rates([row])}
+    rates = {r.rule: r.last for r in success_rates([row])}
     assert rates["proven"].left_out == {"task could not be judged": (row.name,)}
     assert rates["strict"].rate == 1.0
 
@@ -176,7 +176,7 @@ _FIELDS = st.fixed_dictionaries(
 def test_each_rung_accounts_for_all_that_reached_the_one_before(fields: list[dict[str, object]]) -> None:
     found = [_row(name=f"r/i/{n}", **f) for n, f in enumerate(fields)]
     before = {r.name for r in found}
-    for rung in funnel(found).rungs:
+    for rung in (r.last for r in funnel(found).rungs):
         parts = [set(rung.reached), set(rung.missed), set(rung.unknown)]
         assert set().union(*parts) == before and sum(map(len, parts)) == len(before)
         assert not set(rung.beside) & before

@@ -158,4 +158,4 @@ def test_the_report_survives_a_round_trip_through_json(tmp_path: Path) -> None:
     run = one(tmp_path, GENUINE, FAST_BUT_WRONG, HOSTILE, CRASHED)
     report = run_report(run)
     assert RunReport.model_validate_json(report.model_dump_json()) == report
-    assert report.format == "speedproof/report/1"
+    assert report.format == "speedproof/report/2"

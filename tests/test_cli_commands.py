@@ -17,11 +17,14 @@ from speedproof.cli.app import app
 from speedproof.execution.agents import check_agent, install_agent, list_agents
 from speedproof.execution.demo import demo_plan
 from speedproof.execution.doctor import Finding, examine
-from speedproof.execution.engine import execute_run
+from speedproof.execution.engine import execute_run, resume_run
+from speedproof.execution.housekeeping import keep_house
 from speedproof.execution.judging import evaluate_run
-from speedproof.execution.plan import plan_items
+from speedproof.execution.planned import Plan, make_plan
+from speedproof.execution.progress import followed, progress_of
 from speedproof.execution.replay import replay_attempt
-from speedproof.journal import ItemPlan, Store
+from speedproof.execution.stopping import stop_run
+from speedproof.journal import Store
 from speedproof.report import explain, write_report
 from speedproof.tasks.commits import suite_from_commits
 from speedproof.tasks.schema import suite_schema
@@ -37,12 +40,17 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     "doctor": examine,
     "evaluate": evaluate_run,
     "explain": explain,
-    "plan": plan_items,
+    "gc": keep_house,
+    "plan": make_plan,
     "replay": replay_attempt,
     "report": write_report,
+    "resume": resume_run,
     "run": execute_run,
     "schema": suite_schema,
+    "status": progress_of,
+    "stop": stop_run,
     "suite from-commits": suite_from_commits,
+    "watch": followed,
 }
 
 
@@ -109,7 +117,7 @@ RUN = ("run", "suite.yaml", "--agent", "patch:expert", "--agent", "patch:noop", 
 
 def test_plan_as_json_holds_the_items_of_the_run(place: Path, cache: Cache) -> None:
     done = call("plan", *RUN[1:6], "--json", cwd=place, cache=cache.root)
-    items = [ItemPlan.model_validate(item) for item in read_json(done.stdout)]
+    items = [planned.item for planned in Plan.model_validate(read_json(done.stdout)).items]
     assert tuple(items) == Store(place / "state").run("latest").manifest().items
     shown = call("plan", *RUN[1:6], cwd=place, cache=cache.root)
     assert all(item.id in shown.stdout for item in items)
@@ -186,9 +194,9 @@ def test_a_list_of_commits_becomes_a_suite_that_plans_and_runs(tmp_path: Path, c
     made = call("suite", "from-commits", "tools", "commits.txt", "-o", "suite.yaml", cwd=tmp_path, cache=cache.root)
     assert made.returncode == 0, made.stderr
     words = ("suite.yaml", "--agent", "patch:expert", "--json")
-    planned = [
-        ItemPlan.model_validate(item) for item in read_json(call("plan", *words, cwd=tmp_path, cache=cache.root).stdout)
-    ]
+    plan = Plan.model_validate(read_json(call("plan", *words, cwd=tmp_path, cache=cache.root).stdout))
+    assert [(t.base, t.expert) for t in plan.tasks] == [(project.base, project.expert), (project.base, third)]
+    planned = [planned.item for planned in plan.items]
     assert [item.task for item in planned] == [f"tools-{project.expert[:8]}", f"tools-{third[:8]}"]
     done = call("run", *words, cwd=tmp_path, cache=cache.root)
     assert done.returncode == 0, done.stderr

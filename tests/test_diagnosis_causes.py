@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from attempt_writer import START as START_AT
 from attempt_writer import Wire, failed_with, outcome, patch, process, write_attempt
 from speedproof.diagnosis import derive
 from speedproof.journal import FailureClass as F
-from speedproof.journal import StopCause
+from speedproof.journal import StopCause, Transition
+from speedproof.journal.attempt import BoundFacts
 from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END
 
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
@@ -689,7 +691,129 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize("told", [*HARNESS, *PROVIDER, *STOPPED, *START, *OWN, *NOTHING], ids=lambda s: s.title)
+def bounds(**counted: int | None) -> BoundFacts:
+    given = {"memory_bytes": 1000, "processes": 10, "disk_bytes": 1000, "disk_files": 10}
+    return BoundFacts(enforced_by="cgroup v2", **{**given, "memory_peak_bytes": 500, **counted})
+
+
+KILLED = process(None, signal=9)
+BOUNDED = [
+    story(
+        "the kernel ends the agent at its bound of memory",
+        F.LIMIT_MEMORY,
+        "limit",
+        says="the kernel ended the agent",
+        process=process(None, signal=9, stopped_by=StopCause.MEMORY),
+        bounds=bounds(memory_peak_bytes=1000, out_of_memory_kills=1),
+        transitions=(Transition(stage="stopping", at=START_AT, cause="it ended"),),
+    ),
+    story(
+        "the harness ends the agent for what it wrote",
+        F.LIMIT_DISK,
+        "limit",
+        says="the harness ended the agent",
+        process=process(None, signal=15, stopped_by=StopCause.DISK),
+        bounds=bounds(disk_peak_files=11),
+    ),
+    story(
+        "it gives no sign of life from the start",
+        F.HANG,
+        "agent_error",
+        says="since it was launched",
+        process=process(None, signal=15, stopped_by=StopCause.STARTUP),
+        bounds=bounds(),
+    ),
+    story(
+        "the machine has no memory left and takes the agent's",
+        F.OUT_OF_MEMORY,
+        "infra_error",
+        says="the machine had none left",
+        confidence="inferred",
+        process=KILLED,
+        calls=Wire().ok(2),
+        bounds=bounds(out_of_memory_kills=1),
+    ),
+    story(
+        "somebody kills an agent that had memory enough",
+        F.KILLED,
+        "agent_error",
+        process=KILLED,
+        calls=Wire().ok(2),
+        bounds=bounds(out_of_memory_kills=0),
+    ),
+    story(
+        "its commands were ended at its bound, and it fails",
+        F.LIMIT_MEMORY,
+        "limit",
+        says="at their bound",
+        confidence="inferred",
+        process=process(1),
+        calls=Wire().ok(2),
+        bounds=bounds(memory_peak_bytes=1000, out_of_memory_kills=3),
+    ),
+    story(
+        "its commands were ended at its bound, and it gets over it",
+        None,
+        "completed",
+        calls=Wire().ok(2),
+        bounds=bounds(memory_peak_bytes=1000, out_of_memory_kills=3),
+    ),
+    story(
+        "it fails after processes were refused",
+        F.LIMIT_PROCESSES,
+        "limit",
+        says="7 processes were refused",
+        confidence="inferred",
+        process=process(2),
+        stderr=["sh: 1: Cannot fork"],
+        calls=Wire().ok(2),
+        bounds=bounds(refused_processes=7),
+    ),
+    story(
+        "it asks for more memory at once than there is",
+        F.AGENT_CRASH,
+        "agent_error",
+        ("stderr.log.zst", 1),
+        confidence="inferred",
+        process=process(1),
+        stderr=["MemoryError"],
+        calls=Wire().ok(2),
+        bounds=bounds(out_of_memory_kills=0),
+    ),
+    story(
+        "its own temporary folder is full, and the disk is not",
+        F.LIMIT_DISK,
+        "limit",
+        says="such as /tmp",
+        confidence="inferred",
+        process=process(1),
+        stderr=["OSError: [Errno 28] No space left on device"],
+        calls=Wire().ok(2),
+        bounds=bounds(disk_least_free_bytes=1 << 30),
+    ),
+    story(
+        "the disk is full",
+        F.DISK_FULL,
+        "infra_error",
+        process=process(1),
+        stderr=["OSError: [Errno 28] No space left on device"],
+        calls=Wire().ok(2),
+        bounds=bounds(disk_least_free_bytes=1 << 20),
+    ),
+    story(
+        "the provider fails while memory runs out",
+        F.LIMIT_MEMORY,
+        "limit",
+        process=process(None, signal=9, stopped_by=StopCause.MEMORY),
+        calls=Wire().ok(2).fails(429, QUOTA, "insufficient_quota", times=4),
+        bounds=bounds(memory_peak_bytes=1000, out_of_memory_kills=1),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "told", [*BOUNDED, *HARNESS, *PROVIDER, *STOPPED, *START, *OWN, *NOTHING], ids=lambda s: s.title
+)
 def test_the_cause_is_what_ended_the_attempt(told: Story, tmp_path: Path) -> None:
     status = derive(write_attempt(tmp_path, **told.facts))
     found = status.diagnosis

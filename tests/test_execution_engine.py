@@ -325,7 +325,7 @@ def test_without_a_sandbox_a_daemon_that_holds_the_output_does_not_hold_up_the_r
 
 def test_a_full_disk_ends_the_run_with_the_attempt_on_record(place: Place) -> None:
     class Full(Cache):
-        def attempt(self, name: str) -> Path:
+        def attempt(self, name: str, note: str) -> Path:
             raise OSError(28, "No space left on device")
 
     place.cache = Full(place.cache.root)

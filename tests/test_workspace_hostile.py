@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from speedproof.workspace import patch as patch_module
+from speedproof.workspace import walk as walk_module
 from speedproof.workspace.cache import Cache
+from speedproof.workspace.mounts import unmount
 from workspace_support import BASE, SECRET, Content, Handled, forget, handled, link, nest, plain, program, socket_at
 
 Changes = dict[bytes, Content | None]
@@ -432,6 +433,24 @@ def folders_of_equal_files_that_change_places(tree: Handled) -> Changes:
 
 
 @case
+def many_new_files(tree: Handled) -> Changes:
+    files = {f"many/{number // 50}/{number}.py".encode(): plain(f"{number}\n") for number in range(150)}
+    for name, (_, content) in files.items():
+        tree.write(name, content)
+    return dict(files)
+
+
+@case
+def folders_made_anew(tree: Handled) -> Changes:
+    for name in ("pkg", "sub/deep", "twin1"):
+        shutil.rmtree(tree.path / name)
+        (tree.path / name).mkdir()
+    tree.write("pkg/one.py", "1\n")
+    tree.write("twin1/x.py", "3\n")
+    return {b"pkg/two.py": None, b"sub/deep/d.py": None, b"twin1/x.py": plain("3\n")}
+
+
+@case
 def a_change_that_hides_behind_the_old_times(tree: Handled) -> Changes:
     for name, new in (("a.py", "print('b')\n"), ("sub/c.py", "print('x')\n")):
         old = (tree.path / name).stat()
@@ -481,15 +500,15 @@ def test_a_huge_file_is_refused_and_named(tree: Handled) -> None:
 
 def test_huge_sparse_files_beyond_all_measure_are_not_even_read(tree: Handled, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    monkeypatch.setattr(patch_module, "MAX_CHANGED", 4 << 20)
-    original = patch_module._read
+    monkeypatch.setattr(walk_module, "MAX_CHANGED", 4 << 20)
+    original = walk_module._read
 
     def counted(path: bytes) -> bytes:
         content = original(path)
         read.append(len(content))
         return content
 
-    monkeypatch.setattr(patch_module, "_read", counted)
+    monkeypatch.setattr(walk_module, "_read", counted)
     for number in range(50):
         tree.write(f"sparse{number}.bin", "")
         os.truncate(tree.path / f"sparse{number}.bin", 3 << 20)
@@ -499,7 +518,7 @@ def test_huge_sparse_files_beyond_all_measure_are_not_even_read(tree: Handled, m
 
 
 def test_changes_beyond_all_measure_are_refused_and_named(tree: Handled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patch_module, "MAX_CHANGED", 10_000)
+    monkeypatch.setattr(walk_module, "MAX_CHANGED", 10_000)
     for number in range(30):
         tree.write(f"new{number}.txt", str(number) * 1000)
     extracted = tree.extract()
@@ -515,3 +534,16 @@ def test_the_numbers_are_those_of_the_patch(tree: Handled) -> None:
     extracted = tree.extract()
     assert extracted.files == ("a.py", "data.bin", "pkg/one.py")
     assert (extracted.added_lines, extracted.removed_lines) == (3, 2)
+
+
+def test_an_overlay_with_marks_that_nobody_knows_or_mounted_no_more_is_read_whole(tmp_path: Path, cache: Cache) -> None:
+    with handled(cache, "overlay", tmp_path / "marked") as tree:
+        tree.write("pkg/two.py", "3\n")
+        os.setxattr(tree.workspace.folder / "upper/pkg", "trusted.overlay.unheard-of", b"y")
+        assert tree.changes(tree.extract()) == {b"pkg/two.py": plain("3\n")}
+    with handled(cache, "overlay", tmp_path / "unmounted") as tree:
+        unmount(tree.path)
+        tree.write("sub/c.py", "print('c')\n")
+        changes = tree.changes(tree.extract())
+        assert b"sub/c.py" not in changes and all(changes[path] is None for path in tree.files if path in changes)
+        assert len(changes) == len(tree.files) - 1

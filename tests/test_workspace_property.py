@@ -1,5 +1,6 @@
 """Whatever is done to a workspace, its patch applied to a clean base gives the very tree that was there."""
 
+import ctypes
 import os
 import shutil
 import stat
@@ -14,7 +15,10 @@ from speedproof.workspace.cache import Cache
 from workspace_support import BASE, SYMLINK, Content, forget, handled, read_repository
 
 _PIECES = st.sampled_from(["a", "b", "sub", "pkg", "a.py", "c.py", "new", "Δ", "x y", "-n", '"q"', "l\nf", "..."])
-PATHS = st.lists(_PIECES, min_size=1, max_size=3).map("/".join) | st.sampled_from([os.fsdecode(p) for p in BASE])
+_BASE = sorted(
+    {path for name in BASE for path in (os.fsdecode(name), *map(str, Path(os.fsdecode(name)).parents))} - {"."}
+)
+PATHS = st.lists(_PIECES, min_size=1, max_size=3).map("/".join) | st.sampled_from(_BASE)
 CONTENTS = st.binary(max_size=30) | st.sampled_from([b"a\n", b"a\r\nb", b"a\nb\n", b"\0", b"", b"print('a')\n"])
 EDITS = st.lists(
     st.one_of(
@@ -22,11 +26,22 @@ EDITS = st.lists(
         st.tuples(st.just("remove"), PATHS, st.none()),
         st.tuples(st.just("move"), PATHS, PATHS),
         st.tuples(st.just("link"), PATHS, PATHS),
+        st.tuples(st.just("hard link"), PATHS, PATHS),
+        st.tuples(st.just("swap"), PATHS, PATHS),
+        st.tuples(st.just("anew"), PATHS, st.none()),
         st.tuples(st.just("mode"), PATHS, st.sampled_from([0o644, 0o755, 0o600, 0o711])),
         st.tuples(st.just("folder"), PATHS, st.none()),
     ),
     max_size=12,
 )
+
+
+def swap(one: Path, other: Path) -> None:
+    """Let two files or folders change places at once."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE, renameat2(2)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        raise OSError(ctypes.get_errno(), "renameat2")
 
 
 def perform(root: Path, edit: tuple[str, str, object]) -> None:
@@ -44,6 +59,13 @@ def perform(root: Path, edit: tuple[str, str, object]) -> None:
                 path.rename(root / str(argument))
             case "link":
                 path.symlink_to(str(argument))
+            case "hard link":
+                (root / str(argument)).hardlink_to(path)
+            case "swap":
+                swap(path, root / str(argument))
+            case "anew":
+                shutil.rmtree(path)
+                path.mkdir()
             case "mode":
                 if path.is_file() and not path.is_symlink():
                     path.chmod(int(str(argument)))

@@ -1,42 +1,56 @@
 """Questions asked of the record: one row an attempt, and what many rows say together.
 
-Here live the row (facts, status and the declared evaluation of one attempt joined), the funnel, the success
-rates, costs, failures, what a run spent call by call, and the run's report as one record. Everything is read from
+Here live the row (facts, status and the declared evaluation of one attempt joined), the items with all their
+attempts and where they stand, the funnel, the success rates, costs, failures, what a run spent call by call, and the
+run's report as one record. Everything is read from
 the journal; nothing is judged anew. Not here: how a status is derived (diagnosis), how a patch is judged
 (evaluation), how it looks (report).
 """
 
-from speedproof.analysis.costs import CostLine, costs
+from speedproof.analysis.costs import Cost, CostLine, costs
 from speedproof.analysis.detail import CallPair, Detail, detail
 from speedproof.analysis.failures import FailureGroup, failures
-from speedproof.analysis.funnel import RUNGS, Funnel, Rung, funnel
+from speedproof.analysis.funnel import RUNGS, Came, Funnel, Rung, funnel
 from speedproof.analysis.interval import Interval
 from speedproof.analysis.parameters import ParameterLine, parameter_lines
-from speedproof.analysis.rates import Rate, success_rates
+from speedproof.analysis.progress import ItemLine, LaneLine, Tally
+from speedproof.analysis.rates import Rate, Share, success_rates
 from speedproof.analysis.reconciled import Reconciled
-from speedproof.analysis.row import Row, row, rows
+from speedproof.analysis.row import Row, row
+from speedproof.analysis.rows import rows
+from speedproof.analysis.run_log import RunLog, run_log
 from speedproof.analysis.run_report import RunReport, TaskLine, run_report
 from speedproof.analysis.spending import By, PriceList, Spending, SpendingLine, Spent, spending
+from speedproof.analysis.standing import ItemState, Standing
 
 __all__ = [
     "RUNGS",
     "By",
     "CallPair",
+    "Came",
+    "Cost",
     "CostLine",
     "Detail",
     "FailureGroup",
     "Funnel",
     "Interval",
+    "ItemLine",
+    "ItemState",
+    "LaneLine",
     "ParameterLine",
     "PriceList",
     "Rate",
     "Reconciled",
     "Row",
+    "RunLog",
     "RunReport",
     "Rung",
+    "Share",
     "Spending",
     "SpendingLine",
     "Spent",
+    "Standing",
+    "Tally",
     "TaskLine",
     "costs",
     "detail",
@@ -45,6 +59,7 @@ __all__ = [
     "parameter_lines",
     "row",
     "rows",
+    "run_log",
     "run_report",
     "spending",
     "success_rates",

@@ -4,19 +4,16 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from speedproof.analysis.row import Row
+from speedproof.analysis.rows import tried
 from speedproof.journal import Record, Usage
 from speedproof.journal.usage import total_usage
 
 
-class CostLine(Record):
-    """What one group of attempts spent. A sum says how many calls are not in it."""
+class Cost(Record):
+    """What some attempts spent. A sum says how many calls are not in it."""
 
-    by: Literal["all", "agent", "model", "task"]
-    """What the group is formed by."""
-    name: str
-    """Name of the agent, model or task; all for the run."""
     attempts: tuple[str, ...]
-    """Attempts in the group."""
+    """The attempts."""
     calls: int
     """Model calls of the attempts whose calls are known."""
     calls_unknown_attempts: int
@@ -33,39 +30,59 @@ class CostLine(Record):
     """Seconds the agents' processes ran, summed; null when no attempt has a time."""
 
 
+class CostLine(Cost):
+    """What one group of attempts spent: all of them, also those that failed and were made again."""
+
+    by: Literal["all", "agent", "model", "task"]
+    """What the group is formed by."""
+    name: str
+    """Name of the agent, model or task; all for the run."""
+    again: Cost
+    """The part of it spent on attempts that were made again."""
+
+
 def costs(rows: Iterable[Row]) -> list[CostLine]:
     """The run as a whole, then by agent, model and task. Controls spend nothing and are left out."""
     spent = [r for r in rows if r.control is None and r.state != "not_started"]
+    again = {r.name for item in tried(spent) for r in item.again}
     keys: dict[Literal["agent", "model", "task"], Callable[[Row], str]] = {
         "agent": lambda r: r.agent,
         "model": lambda r: r.model or "none",
         "task": lambda r: r.task,
     }
-    lines = [_line("all", "all", spent)]
+    lines = [_line("all", "all", spent, again)]
     for by, key in keys.items():
         groups: dict[str, list[Row]] = {}
         for row in spent:
             groups.setdefault(key(row), []).append(row)
-        lines += [_line(by, name, members) for name, members in groups.items()]
+        lines += [_line(by, name, members, again) for name, members in groups.items()]
     return lines
 
 
-def _line(by: Literal["all", "agent", "model", "task"], name: str, rows: list[Row]) -> CostLine:
+def cost(rows: Iterable[Row]) -> Cost:
+    """What these attempts spent together."""
+    return Cost.model_validate(_sums(list(rows)))
+
+
+def _line(by: Literal["all", "agent", "model", "task"], name: str, rows: list[Row], again: set[str]) -> CostLine:
+    made_again = cost(r for r in rows if r.name in again)
+    return CostLine.model_validate({"by": by, "name": name, "again": made_again, **_sums(rows)})
+
+
+def _sums(rows: list[Row]) -> dict[str, object]:
     known = [r.cost_usd for r in rows if r.cost_usd is not None]
     times = [r.wall_s for r in rows if r.wall_s is not None]
     # without a derived status nothing is known of the calls but their number
-    return CostLine(
-        by=by,
-        name=name,
-        attempts=tuple(r.name for r in rows),
-        calls=sum(r.calls or 0 for r in rows),
-        calls_unknown_attempts=sum(r.calls is None for r in rows),
-        usage=total_usage(r.usage for r in rows)[0],
-        usage_unknown_calls=sum(_unknown(r.usage_unknown_calls, r.calls) for r in rows),
-        cost_usd=sum(known) if known else None,
-        cost_unknown_calls=sum(_unknown(r.cost_unknown_calls, r.calls) for r in rows),
-        wall_s=sum(times) if times else None,
-    )
+    return {
+        "attempts": tuple(r.name for r in rows),
+        "calls": sum(r.calls or 0 for r in rows),
+        "calls_unknown_attempts": sum(r.calls is None for r in rows),
+        "usage": total_usage(r.usage for r in rows)[0],
+        "usage_unknown_calls": sum(_unknown(r.usage_unknown_calls, r.calls) for r in rows),
+        "cost_usd": sum(known) if known else None,
+        "cost_unknown_calls": sum(_unknown(r.cost_unknown_calls, r.calls) for r in rows),
+        "wall_s": sum(times) if times else None,
+    }
 
 
 def _unknown(counted: int | None, calls: int | None) -> int:

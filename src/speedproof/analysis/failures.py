@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from speedproof.analysis.row import Row
+from speedproof.analysis.rows import tried
 from speedproof.diagnosis import fingerprint
 from speedproof.journal import Evidence, FailureClass, Record
 
@@ -21,6 +22,10 @@ class FailureGroup(Record):
     """What to do."""
     attempts: tuple[str, ...]
     """Attempts it was found in."""
+    items: int
+    """How many items they belong to."""
+    final: tuple[str, ...]
+    """Those of them that are the last of their item: no later attempt made up for it."""
     kinds: dict[str, int]
     """How often by fingerprint: the message without what differs from one occurrence to the next."""
     example: str
@@ -33,8 +38,10 @@ class FailureGroup(Record):
 
 def failures(rows: Iterable[Row]) -> list[FailureGroup]:
     """Diagnoses of attempts and of their judging, most frequent first; the best-founded one is the example."""
+    every = list(rows)
+    last = {item.last.name for item in tried(every)}
     found: dict[FailureClass, list[Row]] = {}
-    for row in rows:
+    for row in every:
         for failure in dict.fromkeys(d.failure for d in (row.diagnosis, row.judging) if d):
             found.setdefault(failure, []).append(row)
     groups = []
@@ -48,6 +55,8 @@ def failures(rows: Iterable[Row]) -> list[FailureGroup]:
                 transient=failure.info.transient,
                 next=failure.info.next,
                 attempts=tuple(r.name for r in members),
+                items=len({r.item for r in members}),
+                final=tuple(r.name for r in members if r.name in last),
                 kinds=dict(Counter(fingerprint(d) for _, d in pairs).most_common()),
                 example=row.name,
                 message=best.message,

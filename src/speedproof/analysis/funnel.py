@@ -1,18 +1,15 @@
-"""The funnel every report opens with: how far the attempts came, rung by rung, each with its own evidence."""
+"""The funnel every report opens with: how far the items came, rung by rung, each with its own evidence."""
 
 from collections.abc import Callable, Iterable
 
 from speedproof.analysis.row import Row
+from speedproof.analysis.rows import tried
 from speedproof.journal import Record
 
 
-class Rung(Record):
-    """One rung. An attempt reaches it when it has this and every rung before."""
+class Came(Record):
+    """The attempts at one rung. An attempt reaches it when it has this and every rung before."""
 
-    name: str
-    """Name of the rung."""
-    meaning: str
-    """What an attempt must show."""
     reached: tuple[str, ...]
     """Attempts that came this far."""
     missed: tuple[str, ...]
@@ -23,11 +20,24 @@ class Rung(Record):
     """Attempts that have this rung and lack an earlier one, such as fast but wrong."""
 
 
-class Funnel(Record):
-    """The rungs for attempts that call a model; controls are counted apart."""
+class Rung(Record):
+    """One rung."""
 
-    attempts: tuple[str, ...]
-    """All that is counted here: attempts, and items without one."""
+    name: str
+    """Name of the rung."""
+    meaning: str
+    """What an attempt must show."""
+    first: Came
+    """By the first attempt of each item that neither we nor a kill cut off."""
+    last: Came
+    """By the last attempt of each item: after retries."""
+
+
+class Funnel(Record):
+    """The rungs for items that call a model; controls are counted apart."""
+
+    items: tuple[str, ...]
+    """All that is counted here, one name an item: its last attempt, or the item itself where it has none."""
     rungs: tuple[Rung, ...]
     """From launched to as good as the expert."""
     controls: tuple[str, ...]
@@ -61,26 +71,33 @@ RUNGS: dict[str, tuple[str, Callable[[Row], bool | None]]] = {
 
 
 def funnel(rows: Iterable[Row]) -> Funnel:
-    """Count how far the rows came; every rung lists its attempts."""
+    """Count how far the items came; every rung lists its attempts."""
     every = list(rows)
-    counted = [r for r in every if r.control is None]
-    standing, rungs = counted, []
-    for name, (meaning, shows) in RUNGS.items():
-        answer = {r.name: shows(r) for r in counted}
+    items = tried(r for r in every if r.control is None)
+    first, last = _came([item.first for item in items]), _came([item.last for item in items])
+    return Funnel(
+        items=tuple(item.last.name for item in items),
+        rungs=tuple(
+            Rung(name=name, meaning=meaning, first=early, last=late)
+            for (name, (meaning, _)), early, late in zip(RUNGS.items(), first, last, strict=True)
+        ),
+        controls=tuple(r.name for r in every if r.control is not None),
+    )
+
+
+def _came(rows: list[Row]) -> list[Came]:
+    """These rows at each rung."""
+    standing, found = rows, []
+    for _, shows in RUNGS.values():
+        answer = {r.name: shows(r) for r in rows}
         before = {r.name for r in standing}
-        rungs.append(
-            Rung(
-                name=name,
-                meaning=meaning,
+        found.append(
+            Came(
                 reached=tuple(r.name for r in standing if answer[r.name] is True),
                 missed=tuple(r.name for r in standing if answer[r.name] is False),
                 unknown=tuple(r.name for r in standing if answer[r.name] is None),
-                beside=tuple(r.name for r in counted if answer[r.name] is True and r.name not in before),
+                beside=tuple(r.name for r in rows if answer[r.name] is True and r.name not in before),
             )
         )
         standing = [r for r in standing if answer[r.name] is True]
-    return Funnel(
-        attempts=tuple(r.name for r in counted),
-        rungs=tuple(rungs),
-        controls=tuple(r.name for r in every if r.control is not None),
-    )
+    return found

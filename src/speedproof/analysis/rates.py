@@ -1,19 +1,19 @@
-"""The success rates, side by side. Each says what it counts, out of what, and what it leaves out."""
+"""The success rates, side by side: over items, by their first attempts and after retries.
+
+Each says what it counts, out of what, and what it leaves out.
+"""
 
 import math
 from collections.abc import Callable, Iterable
 
 from speedproof.analysis.row import Row
+from speedproof.analysis.rows import tried
 from speedproof.journal import FailureClass, Record
 
 
-class Rate(Record):
-    """One success rule applied to all attempts that call a model."""
+class Share(Record):
+    """How many items satisfy a rule, each judged by one of its attempts."""
 
-    rule: str
-    """Name of the rule."""
-    meaning: str
-    """What an attempt must show."""
     reached: tuple[str, ...]
     """Attempts that satisfy it."""
     missed: tuple[str, ...]
@@ -21,13 +21,30 @@ class Rate(Record):
     unknown: tuple[str, ...]
     """Attempts of which it is not known; they are not in the denominator."""
     left_out: dict[str, tuple[str, ...]]
-    """Attempts that say nothing about the agent, by reason; they are not in the denominator."""
+    """Attempts, or items without one, that say nothing about the agent, by reason; they are not in the denominator."""
     rate: float | None
     """reached / (reached + missed); null when that is empty."""
     low: float | None
-    """Lower end of the 95 % Wilson interval, attempts taken as independent."""
+    """Lower end of the 95 % Wilson interval, items taken as independent."""
     high: float | None
     """Upper end."""
+    at_least: float | None
+    """The share of all items, had every one that is unknown or left out missed the rule; null when there is no item."""
+    at_most: float | None
+    """The share of all items, had they all reached it."""
+
+
+class Rate(Record):
+    """One success rule applied to all items that call a model."""
+
+    rule: str
+    """Name of the rule."""
+    meaning: str
+    """What an attempt must show."""
+    first: Share
+    """By the first attempt of each item that neither we nor a kill cut off."""
+    last: Share
+    """By the last attempt of each item: after retries."""
 
 
 RULES: dict[str, tuple[str, Callable[[Row], bool | None]]] = {
@@ -49,40 +66,41 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
 
 
 def success_rates(rows: Iterable[Row]) -> list[Rate]:
-    """Every rule over the same rows; controls are no attempts of an agent and count nowhere."""
-    counted = [r for r in rows if r.control is None]
-    newest = {r.item: r.name for r in counted}
-    rates = []
-    for rule, (meaning, shows) in RULES.items():
-        found: dict[bool | None, list[str]] = {True: [], False: [], None: []}
-        left_out: dict[str, list[str]] = {}
-        for row in counted:
-            reason = _left_out(row, newest, rule)
-            (left_out.setdefault(reason, []) if reason else found[shows(row)]).append(row.name)
-        yes, known = len(found[True]), len(found[True]) + len(found[False])
-        low, high = wilson(yes, known) if known else (None, None)
-        rates.append(
-            Rate(
-                rule=rule,
-                meaning=meaning,
-                reached=tuple(found[True]),
-                missed=tuple(found[False]),
-                unknown=tuple(found[None]),
-                left_out={k: tuple(v) for k, v in sorted(left_out.items())},
-                rate=yes / known if known else None,
-                low=low,
-                high=high,
-            )
-        )
-    return rates
+    """Every rule over the same items; controls are no attempts of an agent and count nowhere."""
+    items = tried(r for r in rows if r.control is None)
+    first, last = [item.first for item in items], [item.last for item in items]
+    return [
+        Rate(rule=rule, meaning=meaning, first=_share(first, rule, shows), last=_share(last, rule, shows))
+        for rule, (meaning, shows) in RULES.items()
+    ]
 
 
-def _left_out(row: Row, newest: dict[str, str], rule: str) -> str | None:
+def _share(rows: list[Row], rule: str, shows: Callable[[Row], bool | None]) -> Share:
+    found: dict[bool | None, list[str]] = {True: [], False: [], None: []}
+    left_out: dict[str, list[str]] = {}
+    for row in rows:
+        reason = _left_out(row, rule)
+        (left_out.setdefault(reason, []) if reason else found[shows(row)]).append(row.name)
+    yes, no = len(found[True]), len(found[False])
+    low, high = wilson(yes, yes + no) if yes + no else (None, None)
+    return Share(
+        reached=tuple(found[True]),
+        missed=tuple(found[False]),
+        unknown=tuple(found[None]),
+        left_out={k: tuple(v) for k, v in sorted(left_out.items())},
+        rate=yes / (yes + no) if yes + no else None,
+        low=low,
+        high=high,
+        at_least=yes / len(rows) if rows else None,
+        at_most=(len(rows) - no) / len(rows) if rows else None,
+    )
+
+
+def _left_out(row: Row, rule: str) -> str | None:
     """Why this row is no evidence on the agent's skill; null when it is. Never looks at whether the rule holds."""
     if row.state == "not_started":
-        return "not started"
-    if newest[row.item] != row.name:
-        return "tried again later"
+        apart = row.standing is not None and row.standing.state in ("held", "excluded")
+        return row.standing.state if row.standing and apart else "not started"
     if rule == "proven" and row.judging is not None:
         return "task could not be judged" if row.judging.failure.fault == "task" else "judging failed"
     if rule == "proven" and row.correctness in ("pass", "fail", "flaky"):
@@ -91,8 +109,8 @@ def _left_out(row: Row, newest: dict[str, str], rule: str) -> str | None:
         return "unreadable record"
     if row.run is None:
         return "still open" if row.state == "open" else "no status derived"
-    if row.run == "cancelled":
-        return "cancelled"
+    if row.cut_off:
+        return "cut off"
     failure = row.diagnosis.failure if row.diagnosis else None
     if failure is None or failure.fault == "agent" or failure is FailureClass.BAD_REQUEST:
         return None  # a request the provider refuses is one that the agent made

@@ -1,11 +1,11 @@
 """One attempt as one row: its facts, its status and the evaluation that was declared beforehand, joined."""
 
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, TypeVar
 
 from speedproof.analysis.interval import Interval, interval
+from speedproof.analysis.standing import Standing
 from speedproof.diagnosis import derive
 from speedproof.errors import RecordError
 from speedproof.journal import (
@@ -41,6 +41,8 @@ class Row(Record):
     """open: under way, or crashed; not_started: an item without an attempt; damaged: attempt.json is unreadable."""
     error: str | None = None
     """What could not be read, and where; null when everything could."""
+    standing: Standing | None = None
+    """Where its item stands, when that has no attempt; null when it has one."""
     task: str
     """Name of the task."""
     agent: str
@@ -127,27 +129,17 @@ class Row(Record):
     """Lines added."""
     patch_removed: int | None = None
     """Lines removed."""
+    machine_shared: bool | None = None
+    """Whether it was measured on a machine where agents may have been at work; null when not measured, or not known."""
     evaluation: str | None = None
     """File of the evaluation that counts, relative to the attempt's folder."""
     undeclared_evaluations: int = 0
     """Evaluations by methods that the run did not declare beforehand; they do not count."""
 
-
-def rows(run: RunStore) -> list[Row]:
-    """One row an attempt, in the manifest's order; items without an attempt and damaged records are rows too.
-
-    Raises RecordError when the run's manifest cannot be read.
-    """
-    stores: dict[str, list[AttemptStore]] = defaultdict(list)
-    for store in run.attempts():
-        stores[store.folder.parent.name].append(store)
-    found: list[Row] = []
-    for item in run.manifest().items:
-        if item.id in stores:
-            found += [row(store, item) for store in stores[item.id]]
-        else:
-            found.append(Row(name=f"{run.id}/{item.id}", number=None, folder=None, state="not_started", **_plan(item)))
-    return found
+    @property
+    def cut_off(self) -> bool:
+        """Whether the attempt was ended by us or a kill, so that it says nothing of its agent."""
+        return self.run in ("cancelled", "crashed")
 
 
 def row(store: AttemptStore, item: ItemPlan) -> Row:
@@ -176,7 +168,7 @@ def row(store: AttemptStore, item: ItemPlan) -> Row:
             "folder": f"items/{item.id}/{store.folder.name}",
             "state": attempt.state if attempt else "damaged",
             "error": "; ".join(errors).replace(f"{store.folder}/", "") or None,
-            **_plan(item),
+            **planned(item),
             **values,
         }
     )
@@ -204,7 +196,8 @@ def newest_status(store: AttemptStore) -> Status | None:
     return None if alive else derive(store, alive=False)
 
 
-def _plan(item: ItemPlan) -> dict[str, object]:
+def planned(item: ItemPlan) -> dict[str, object]:
+    """The fields of a row that its item gives."""
     return {
         "item": item.id,
         "task": item.task,
@@ -260,6 +253,7 @@ def _of_evaluation(evaluation: Evaluation) -> dict[str, object]:
         "against_expert": interval(measurement, arm, "expert"),
         "expert": interval(measurement, "expert"),
         "noop": interval(measurement, "control"),
+        "machine_shared": measurement.machine_shared if measurement else None,
     }
     if checks.get("applies") in ("pass", "fail"):
         values["applies"] = checks["applies"] == "pass"

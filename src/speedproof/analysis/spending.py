@@ -9,7 +9,8 @@ from typing import Literal, get_args
 
 from speedproof.analysis.detail import pairs
 from speedproof.analysis.reconciled import Reconciled, reconciled
-from speedproof.analysis.row import Row, attempted, rows
+from speedproof.analysis.row import Row, attempted
+from speedproof.analysis.rows import rows, tried
 from speedproof.diagnosis.facts import ModelCall, utc
 from speedproof.journal import Attempt, AttemptStore, Record, RunStore, Usage
 from speedproof.journal.usage import total_usage
@@ -69,6 +70,8 @@ class SpendingLine(Record):
     wasted: Spent
     """The part of it that was wasted: spent by attempts that ended as infra_error, model_error, cancelled or crashed
     without a proven patch, and by failed or cut calls of all others."""
+    again: Spent
+    """The part of it that was spent by attempts that were made again."""
 
 
 class PriceList(Record):
@@ -123,6 +126,7 @@ class _Group:
 class _Entry:
     row: Row
     call: ModelCall
+    again: bool
 
     @property
     def at(self) -> datetime | None:
@@ -147,7 +151,8 @@ class _Entry:
 def spending(run: RunStore) -> Spending:
     """What a run spent so far. Raises RecordError when its manifest cannot be read."""
     spenders = [_read(run, r) for r in rows(run) if r.control is None and r.folder is not None]
-    entries = [_Entry(s.row, call) for s in spenders for call in s.calls]
+    again = {r.name for item in tried(s.row for s in spenders) for r in item.again}
+    entries = [_Entry(s.row, call, s.row.name in again) for s in spenders for call in s.calls]
     return Spending(
         run=run.id,
         lines=tuple(_lines([s.row for s in spenders], entries)),
@@ -227,6 +232,7 @@ def _line(by: By, name: str, members: Sequence[Row], group: _Group) -> SpendingL
         attempts=tuple(r.name for r in members if r.name in group.attempts),
         spent=_spent([e.call for e in group.entries]),
         wasted=_spent([e.call for e in group.entries if e.waste]),
+        again=_spent([e.call for e in group.entries if e.again]),
     )
 
 

@@ -33,6 +33,7 @@ class _Speedproof(LazyGroup):
         "explain",
         "cost",
         "replay",
+        "gc",
         "suite",
         "agents",
     )

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from speedproof.execution.doctor import Finding
+if TYPE_CHECKING:
+    from speedproof.execution.finding import Finding
 
 _WIDE = 160
 
@@ -17,7 +19,7 @@ def console(width: int = _WIDE) -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
-def findings_table(findings: Iterable[Finding], *, header: bool) -> Table:
+def findings_table(findings: "Iterable[Finding]", *, header: bool) -> Table:
     """What was looked at: whether it is well, what was found, and what to do."""
     table = Table("", "what", "finding", "next", box=None, header_style="dim", show_header=header)
     for column in table.columns[1:]:

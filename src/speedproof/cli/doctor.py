@@ -8,8 +8,23 @@ import typer
 from rich.console import Console
 
 from speedproof.cli.console import console, findings_table
-from speedproof.cli.options import AgentPaths, BaseUrl, EnvFile, Json, Models, SandboxKind, Tasks, agent_paths_of
+from speedproof.cli.options import (
+    DEFAULT_STATE,
+    AgentPaths,
+    BaseUrl,
+    Configured,
+    EnvFile,
+    Jobs,
+    Json,
+    Models,
+    Pins,
+    SandboxKind,
+    State,
+    Tasks,
+    agent_paths_of,
+)
 from speedproof.execution.doctor import examine
+from speedproof.execution.wire import Wire, parameters_of, pins_of
 
 
 def doctor(
@@ -21,9 +36,14 @@ def doctor(
     base_url: BaseUrl = None,
     env_file: EnvFile = None,
     agent_path: AgentPaths = [],  # noqa: B006
+    configure: Configured = [],  # noqa: B006
+    pin: Pins = [],  # noqa: B006
+    jobs: Jobs = "auto",
+    state: State = DEFAULT_STATE,
     as_json: Json = False,
 ) -> None:
-    """Check this machine, the agents, the models and the tasks, and say what to do where something is missing."""
+    """Check this machine, the agents, the models and the tasks, and say what to do where something is missing. Exit
+    code 2 when anything is broken. Each agent makes a short call or two of each model: a real one costs a little."""
     progress = Console(stderr=True, highlight=False)
 
     def told(what: str) -> None:
@@ -39,6 +59,9 @@ def doctor(
         base_url=base_url,
         env_file=env_file,
         agent_paths=agent_paths_of(agent_path),
+        wire=Wire(configured=parameters_of(configure, "--set"), pins=pins_of(pin)),
+        state=state,
+        jobs=jobs,
         told=told,
     )
     if as_json:

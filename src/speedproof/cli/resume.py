@@ -3,10 +3,12 @@
 import typer
 
 from speedproof.cli.console import console
+from speedproof.cli.exit_code import exit_code
 from speedproof.cli.options import DEFAULT_STATE, Jobs, Json, MovedSuite, State, store_of, suite_of
 from speedproof.cli.run import conclude
 from speedproof.cli.show import showing
 from speedproof.execution.engine import resume_run
+from speedproof.execution.progress import progress_of
 from speedproof.workspace.cache import Cache
 
 
@@ -17,13 +19,17 @@ def resume(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with a run that was stopped or killed: nothing of it is lost, and nothing that is done is done again."""
+    """Go on with a run that was stopped or killed: nothing of it is lost, and nothing that is done is done again.
+
+    Exit codes are those of `run`.
+    """
     found = store_of(state).run(run)
     manifest = found.manifest()
     loaded = suite_of(manifest, suite)
-    with showing(manifest.items) as show:
+    with showing(manifest.items, found.events()[0]) as show:
         more = resume_run(found, loaded, cache=Cache(), audience=show, jobs=jobs)
     if not more and not as_json:
         console().print(f"nothing of run {found.id} is left to do; `speedproof report {found.id}` shows it")
         return
-    conclude(found, found.folder / "report", as_json=as_json)
+    report = conclude(found, found.folder / "report", as_json=as_json)
+    raise typer.Exit(exit_code(report.rows, progress_of(found)))

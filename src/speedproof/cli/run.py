@@ -5,7 +5,9 @@ from pathlib import Path
 
 import typer
 
+from speedproof.analysis import RunReport
 from speedproof.cli.console import console
+from speedproof.cli.exit_code import exit_code
 from speedproof.cli.options import (
     DEFAULT_STATE,
     PATIENCE,
@@ -45,6 +47,7 @@ from speedproof.cli.options import (
 from speedproof.cli.show import showing
 from speedproof.execution.engine import execute_run
 from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
+from speedproof.execution.progress import progress_of
 from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire, parameters_of, pins_of
 from speedproof.gateway import Budget
@@ -86,7 +89,10 @@ def run(
     notify: Notify = None,
     as_json: Json = False,
 ) -> None:
-    """Let agents attempt the tasks of a suite, judge what they made, and report."""
+    """Let agents attempt the tasks of a suite, judge what they made, and report.
+
+    Exit code 0: all proven, controls aside; 1: some not; 3: the infrastructure or a provider kept items from a result.
+    """
     loaded = load_suite(suite)
     items = plan_items(loaded, chosen_tasks(loaded, task), lanes_of(agent, model), samples)
     wire = Wire(
@@ -121,15 +127,17 @@ def run(
             settings=settings_of(context),
             audience=show,
         )
-    conclude(done, done.folder / "report", as_json=as_json)
+    report = conclude(done, done.folder / "report", as_json=as_json)
+    raise typer.Exit(exit_code(report.rows, progress_of(done)))
 
 
-def conclude(done: RunStore, folder: Path, *, as_json: bool) -> None:
+def conclude(done: RunStore, folder: Path, *, as_json: bool) -> RunReport:
     """Write the report of a run and say what it holds and where it lies."""
     written = write_report(done, folder)
     if as_json:
         typer.echo(written.report.model_dump_json(indent=1))
-        return
+        return written.report
     output = console(140)
     print_report(written.report, output)
     output.print(f"report: {written.html}", soft_wrap=True)
+    return written.report

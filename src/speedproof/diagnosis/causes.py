@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Literal
 
-from speedproof.diagnosis import calls, harness, logs
+from speedproof.diagnosis import bounds, calls, harness, logs
 from speedproof.diagnosis.facts import STDERR, STDOUT, Facts, ModelCall, excerpt, sentence
 from speedproof.journal import provider
 from speedproof.journal.attempt import StopCause
@@ -32,6 +32,8 @@ _LIMITS = {
 }
 _METERED = {StopCause.COST, StopCause.TOKENS, StopCause.STEPS}
 """Limits that the gateway watches; it tells the agent which one, and whether it is the run's."""
+_BOUNDS = {StopCause.MEMORY, StopCause.PROCESSES, StopCause.DISK}
+"""Limits of its processes: no provider is to blame for them."""
 _KEPT_AS = {"stdout.log": STDOUT, "stderr.log": STDERR}
 _FROM_OUTSIDE = {signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGXCPU}
 _OWN_FAULT = {signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGPIPE}
@@ -54,7 +56,7 @@ def left_open(facts: Facts) -> Diagnosis | None:
     if facts.attempt.state == "sealed" and facts.attempt.recovered_at is None:
         return None
     left = "state" if facts.attempt.recovered_at is None else "recovered_at"
-    evidence = [facts.place(left), facts.place("transitions", "stage", last=True)]
+    evidence = [facts.place(left), facts.place("transitions", "stage", entry=max(0, len(facts.lived) - 1))]
     torn = "; the last line of calls.jsonl is torn" if any(b.torn for b in facts.bad_lines) else ""
     waiting = [c for c in facts.calls if c.outcome is None]
     if waiting:
@@ -88,14 +90,17 @@ def stopped(facts: Facts) -> Diagnosis | None:
         return _diagnosis(F.INTERRUPTED, f"the run was cancelled after {process.wall_s:.0f} s", place)
     if cause is StopCause.PROTOCOL and facts.failing:
         return calls.failed(facts, facts.failing)
-    if streak := calls.failing_when_stopped(facts):
+    if cause not in _BOUNDS and (streak := calls.failing_when_stopped(facts)):
         return calls.failed(facts, streak, tail=f"; the agent was still trying when {_LIMITS[cause][1]}")
     if cause in {StopCause.WALL, StopCause.IDLE} and (waiting := calls.unanswered(facts, idle=cause is StopCause.IDLE)):
         return waiting
     failure, why = _LIMITS[cause]
     refused = [call.evidence for call in facts.calls if call.refused] if cause in _METERED else []
-    message = f"the harness ended the agent after {process.wall_s:.0f} s: {why}"
-    return _diagnosis(failure, message, place, *refused[-1:])
+    who = "the harness ended the agent"
+    if cause in _BOUNDS and facts.ended_by_itself:
+        who = "the kernel ended the agent" if cause is StopCause.MEMORY else "the agent ended"
+    message = f"{who} after {process.wall_s:.0f} s: {why}"
+    return _diagnosis(failure, message, place, *bounds.of_limit(facts, cause), *refused[-1:])
 
 
 def provider_failed(facts: Facts) -> Diagnosis | None:
@@ -238,7 +243,8 @@ RULES_IN_ORDER: tuple[Rule, ...] = (
 
 def find_cause(facts: Facts) -> Diagnosis | None:
     """Why the attempt did not complete; None when it did."""
-    return next((d for rule in RULES_IN_ORDER if (d := rule(facts)) is not None), None)
+    found = next((d for rule in RULES_IN_ORDER if (d := rule(facts)) is not None), None)
+    return None if found is None else bounds.within_bounds(facts, found)
 
 
 def _exited_with_0(facts: Facts) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from speedproof.journal.attempt import ACTIVITY, Attempt
+from speedproof.journal.attempt import ACTIVITY, ENDED, Attempt, Transition
 from speedproof.journal.base import Evidence
 from speedproof.journal.call import CUT_BY_AGENT, CUT_BY_END, CallIntent, CallOutcome
 from speedproof.journal.redaction import redact
@@ -138,16 +138,19 @@ class Facts:
         text = (self._store.folder / "attempt.json").read_text(encoding="utf-8", errors="replace")
         return text.split("\n")
 
-    def place(self, *keys: str, last: bool = False) -> Evidence:
-        """The place of a field in attempt.json, by the names on the way to it; `last`: of an entry in a list."""
+    def place(self, *keys: str, entry: int | None = None) -> Evidence:
+        """The place of a field in attempt.json, by the names on the way to it; `entry`: in which one of a list, from 0.
+
+        That of the last entry when there are fewer.
+        """
         found, start = None, 0
         for depth, key in enumerate(keys, 1):
-            indent = len(keys) + 1 if last and depth == len(keys) else depth
-            opening = f'{" " * indent}"{key}":'
+            listed = entry if depth == len(keys) else None
+            opening = f'{" " * (depth if listed is None else depth + 1)}"{key}":'
             hits = [n for n in range(start, len(self._record)) if self._record[n].startswith(opening)]
             if not hits:
                 break
-            found = hits[-1] if last and depth == len(keys) else hits[0]
+            found = hits[min(listed or 0, len(hits) - 1)]
             start = found + 1
         text = self._record[found] if found is not None else ""
         return Evidence(file="attempt.json", line=None if found is None else found + 1, excerpt=excerpt(text))
@@ -172,10 +175,16 @@ class Facts:
         return any(not c.failed for c in self.calls)
 
     @property
+    def lived(self) -> list[Transition]:
+        """The stages that its own harness took it through: not its sealing, nor what another did to seal it."""
+        a = self.attempt
+        until = None if a.recovered_at is None else utc(a.recovered_at)
+        return [t for t in a.transitions if t.stage != "sealed" and (until is None or utc(t.at) < until)]
+
+    @property
     def stage(self) -> str:
         """What was last being done before the attempt was sealed: prepare, run or collect."""
-        stages = [t.stage for t in self.attempt.transitions if t.stage != "sealed"]
-        return ACTIVITY[stages[-1] if stages else "queued"]
+        return ACTIVITY[self.lived[-1].stage if self.lived else "queued"]
 
     @property
     def ended_at(self) -> datetime | None:
@@ -184,6 +193,12 @@ class Facts:
         stopping = [t.at for t in a.transitions if t.stage == "stopping"]
         moment = stopping[0] if stopping else a.sealed_at
         return None if moment is None else utc(moment)
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether the agent's process had ended before anybody asked it to."""
+        stopping = [t for t in self.attempt.transitions if t.stage == "stopping"]
+        return bool(stopping) and stopping[0].cause == ENDED
 
     def seconds_to_end(self, moment: datetime) -> float | None:
         """Seconds from `moment` to the end of the agent's process; null when the end is unknown."""

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from speedproof.errors import TaskError
@@ -34,6 +34,7 @@ from speedproof.journal import (
 from speedproof.journal.base import digest_of, now
 from speedproof.sandbox import Sandbox
 from speedproof.workspace.effect import effect_of
+from speedproof.workspace.machine import stopwatch
 from speedproof.workspace.patch import PatchError, apply_patch, borrow, changed_paths
 from speedproof.workspace.tree import list_tree, remove
 
@@ -66,14 +67,19 @@ class Judge:
         host: HostFacts,
         *,
         declared: bool = False,
+        beside_agents: bool = False,
         told: Told = lambda _: None,
     ) -> None:
-        """`declared`: the run's manifest names this very method; `told` hears what is being done."""
+        """`declared`: the run's manifest names this very method; `told` hears what is being done.
+
+        `beside_agents`: measure without waiting until no agent works on this machine; the measurement says so.
+        """
         self.prepared = prepared
         self.sandbox = sandbox
         self.method = method
         self.host = host
         self.declared = declared
+        self.beside_agents = beside_agents
         self.told = told
         self.scratch = prepared.cache.scratch("judge")
         self.repository = self.scratch / "repository.git"
@@ -129,14 +135,22 @@ class Judge:
                     self._test(candidate, *reports)
         if not self.prepared.task.workloads or not judged:
             return None
-        with self._stage("measure"):
+        measured = self._measure(base, expert, judged)
+        for candidate in judged:
+            self._check_measured(candidate, measured)
+        return measured
+
+    def _measure(self, base: ArmTree, expert: ArmTree, judged: list[_Candidate]) -> Measured:
+        with self._stage("control"):
             control = self._arm(CONTROL, self.prepared.commits.base_tree)
-            distinct = {c.arm.name: c.arm for c in judged if c.arm is not None}  # patches may come to the same tree
-            arms = [base, expert, control, *distinct.values()]
-            count = len(arms)
-            open_arms = {c.arm.name for c in judged if c.arm is not None and not c.hopeless()}
-            self.told("waiting for the stopwatch: another run may be measuring on this machine")
-            with self.prepared.cache.lock("measuring", "host"):
+        distinct = {c.arm.name: c.arm for c in judged if c.arm is not None}  # patches may come to the same tree
+        arms = [base, expert, control, *distinct.values()]
+        open_arms = {c.arm.name for c in judged if c.arm is not None and not c.hopeless()}
+        cache, who = self.prepared.cache, f"task {self.prepared.task.name}"
+        with ExitStack() as held:
+            with self._stage("wait"):
+                shared = held.enter_context(stopwatch(cache, who, self.told, beside_agents=self.beside_agents))
+            with self._stage("measure"):
                 measured = measure(
                     self.prepared,
                     arms,
@@ -144,10 +158,10 @@ class Judge:
                     self.method,
                     self.scratch,
                     open_arms,
-                    lambda done, most: self.told(f"measuring {count} arms: block {done} of at most {most}"),
+                    lambda done, most: self.told(f"measuring {len(arms)} arms: block {done} of at most {most}"),
                 )
-        for candidate in judged:
-            self._check_measured(candidate, measured)
+        if measured.measurement is not None:
+            measured.measurement = measured.measurement.model_copy(update={"machine_shared": shared})
         return measured
 
     def _reference_arms(self) -> tuple[ArmTree, ArmTree]:

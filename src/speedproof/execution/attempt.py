@@ -10,6 +10,7 @@ from pathlib import Path
 
 from speedproof.agents.protocol import Agent, Launch, LaunchContext, Setting
 from speedproof.diagnosis import derive
+from speedproof.errors import RecordError
 from speedproof.execution.collecting import collect_evidence, collect_patch
 from speedproof.execution.facts import Facts
 from speedproof.execution.launched import Launched
@@ -36,11 +37,10 @@ async def run_attempt(
     item: ItemPlan,
     ready: Ready,
     gateway: Gateway,
-    cancelled: asyncio.Event,
+    stop: Stop,
     answered: Callable[[], None] = lambda: None,
 ) -> tuple[AttemptStore, Status]:
-    """Attempt `item` once, in its new folder. `cancelled` ends it by its grace; `answered` is told of each model call
-    that succeeded.
+    """Attempt `item` once, in its new folder; `answered` is told of each model call that succeeded.
 
     Raises RecordError when the record itself cannot be written: what the attempt left is then kept until a later
     process recovers it. Every other failure is in the record.
@@ -64,22 +64,12 @@ async def run_attempt(
         },
     )
     facts.enter("queued")
-    attempt = _LiveAttempt(item, ready, gateway, cancelled, answered, facts)
-    with facts.failures():
-        facts.fields["agent_sha256"] = await asyncio.to_thread(installation.sha256)
-        await attempt.prepare()
-    if not facts.failed:
-        with facts.failures():
-            facts.enter("prepared")
-            await attempt.run()
-        with facts.failures():  # however it ended
-            await asyncio.to_thread(attempt.collect)
-        if facts.lacks_space and "patch" not in facts.fields:
-            raise facts.unsealed()
-        facts.enter("collected")
-    with facts.failures():
-        await attempt.clear()
-    facts.enter("sealed")
+    attempt = _LiveAttempt(item, ready, gateway, stop, answered, facts)
+    try:
+        await attempt.live(installation.sha256)
+    except RecordError:
+        await attempt.let_go()
+        raise
     status = await asyncio.to_thread(derive, store)  # logs may be long, and other attempts' calls wait for nothing
     store.write_status(status)
     return store, status
@@ -99,14 +89,39 @@ class _LiveAttempt:
         item: ItemPlan,
         ready: Ready,
         gateway: Gateway,
-        cancelled: asyncio.Event,
+        stop: Stop,
         answered: Callable[[], None],
         facts: Facts,
     ) -> None:
         self.item, self.ready, self.prepared = item, ready, ready.tasks[item.task]
-        self.gateway, self.cancelled, self.answered, self.facts = gateway, cancelled, answered, facts
+        self.gateway, self.stop, self.answered, self.facts = gateway, stop, answered, facts
         self.session: Session | None = None
         self._undo = AsyncExitStack()
+
+    async def live(self, agent_sha256: Callable[[], str | None]) -> None:
+        """From its beginning to its sealing. Raises RecordError when a fact cannot be written."""
+        facts = self.facts
+        with facts.failures():
+            facts.fields["agent_sha256"] = await asyncio.to_thread(agent_sha256)
+            await self.prepare()
+        if not facts.failed:
+            with facts.failures():
+                facts.enter("prepared")
+                await self.run()
+            with facts.failures():  # however it ended
+                await asyncio.to_thread(self.collect)
+            if facts.lacks_space and "patch" not in facts.fields:
+                raise facts.unsealed()
+            facts.enter("collected")
+        with facts.failures():
+            await self._undo.aclose()
+        facts.enter("sealed")
+
+    async def let_go(self) -> None:
+        """It stays open: keep what it worked in for a later process, and nothing mounted."""
+        self._undo.pop_all()
+        if hasattr(self, "workspace"):
+            await asyncio.to_thread(self.workspace.let_go)
 
     async def prepare(self) -> None:
         """A fresh workspace and home, the prompt, the launch; raises LeakError when the answer is in any of them."""
@@ -202,7 +217,7 @@ class _LiveAttempt:
             self.gateway,
             self.session,
             self.prepared.task.limits,
-            Stop(self.cancelled),
+            self.stop,
             name="-".join(facts.store.name.split("/")),
             written=(Path(os.fsdecode(tree)) if tree else self.workspace.path, self.scratch.home),
             stopping=partial(facts.enter, "stopping"),
@@ -234,10 +249,6 @@ class _LiveAttempt:
         protected = self.prepared.task.protected
         collect_patch(self.facts, self.workspace, self.prepared.commits.repository, protected, self.scratch)
         collect_evidence(self.facts, self.agent, self.scratch)
-
-    async def clear(self) -> None:
-        """Close the session and remove everything but the record."""
-        await self._undo.aclose()
 
 
 def _configured(name: str, setting: Setting, launch: Launch) -> Configured:

@@ -1,44 +1,25 @@
 """The doctor: what works on this machine, what does not, and the next command where it does not."""
 
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from speedproof.agents.registry import agent_name, get_agent, parse_agent
-from speedproof.errors import SpeedproofError
-from speedproof.evaluation.judge import Judge
-from speedproof.evaluation.prepared import prepare_task
-from speedproof.execution.host import host_facts
+from speedproof.agents.registry import parse_agent
+from speedproof.execution.checks import of_agent, of_lane, of_model, of_task
+from speedproof.execution.enforced import require_enforced
+from speedproof.execution.finding import Finding
 from speedproof.execution.plan import chosen_tasks
-from speedproof.execution.preflight import choose_sandbox
-from speedproof.gateway import resolve_model
+from speedproof.execution.preflight import Preflight, Ready, Told, choose_sandbox
+from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway.environment import environment
-from speedproof.journal import Method, Record
-from speedproof.sandbox import Sandbox
+from speedproof.journal import Method
+from speedproof.sandbox import HostSandbox, Sandbox, bounds_in_force
 from speedproof.tasks.models import Task
-from speedproof.tasks.suite import LoadedSuite, load_suite
+from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 from speedproof.workspace.git import git
-
-LOW_DISK = 2 << 30
-"""Bytes free in the cache under which the doctor warns: environments of two agents and some workspaces."""
-
-Told = Callable[[str], None]
-
-
-class Finding(Record):
-    """One thing the doctor looked at."""
-
-    what: str
-    """What was examined."""
-    ok: bool
-    """Whether it works."""
-    said: str
-    """What was found, in one line or a few."""
-    hint: str = ""
-    """What to do next; empty when it works."""
 
 
 def examine(
@@ -51,73 +32,79 @@ def examine(
     base_url: str | None,
     env_file: Path | None = None,
     agent_paths: Mapping[str, Path],
+    wire: Wire = AS_ASKED,
+    expected_s: float | None = None,
+    state: Path | None = None,
+    jobs: int | Literal["auto"] = "auto",
     told: Told = lambda _: None,
 ) -> list[Finding]:
-    """Examine machine and sandbox, then agents, models, and the suite's tasks: each finding stands for itself."""
+    """Make the preflight's checks, as far as what was named allows: machine and sandbox, agents, models, each agent
+    with each model by one cheap call, the suite's tasks. Each finding stands for itself.
+
+    An agent is probed with a script of ours where no model is named. Raises InputError for a suite that cannot be read.
+    """
+    loaded = None if suite is None else load_suite(suite)
+    chosen = [] if loaded is None else chosen_tasks(loaded, tasks)
     cache = Cache()
-    findings = [_try("git", _git), _try("disk", lambda: _disk(cache))]
     found: list[Sandbox] = []
-    findings.append(_try("sandbox", lambda: _sandbox(sandbox, found)))
-    findings += [_try(f"agent {spec}", partial(_agent, spec, agent_paths, cache, told)) for spec in agents]
-    findings += [_try(f"model {model}", partial(_model, model, base_url, env_file)) for model in models]
-    if suite is not None:
-        loaded = load_suite(suite)
-        findings += [
-            _try(f"task {task.name}", partial(_task, loaded, task, found, cache, told))
-            for task in chosen_tasks(loaded, tasks)
-        ]
-    return findings
+    # The host stands in for a sandbox that cannot be had: then nothing is run in it.
+    ready = Ready(HostSandbox(), HostSandbox().probe(), cache, wire=wire)
+    check = Preflight(ready, told)
+    check.look("git", lambda: git("--version").decode().strip())
+    check.machine([cache.root, *([] if state is None else [state])], chosen, jobs)
+
+    def enter() -> str:
+        ready.sandbox = choose_sandbox(sandbox)
+        ready.facts = ready.sandbox.probe()
+        held = require_enforced(ready.sandbox, cache)
+        found.append(ready.sandbox)
+        version = "" if ready.facts.version is None else f"bubblewrap {ready.facts.version}, "
+        return f"{version}user {ready.facts.host_uid}; {held}"
+
+    check.look("sandbox", enter)
+    check.look("bounds", lambda: f"memory and processes of an attempt: {bounds_in_force()}")
+    names: dict[str, None] = {}
+
+    def adapt(spec: str) -> None:
+        name, _ = parse_agent(spec)
+        check.adapt(name, agent_paths)
+        names[name] = None
+
+    for spec in agents:
+        check.look(of_agent(spec), partial(adapt, spec))
+    for name in names:
+        check.locate(name)
+    for model in models:
+        check.look(of_model(model), partial(_resolve, check, model, base_url, env_file))
+    if loaded is not None:
+        for task in chosen:
+            check.prepare(loaded, task)
+    check.look("parameters", check.require_wire)
+    if found:
+        _run_inside(check, [name for name in names if check.sound(of_agent(name))], chosen, expected_s)
+    noted = [Finding(what=what, ok=True, said=text) for what, text in check.notes]
+    return [*check.findings, *noted]
 
 
-def _try(what: str, examine_it: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what=what, ok=True, said=examine_it())
-    except SpeedproofError as error:
-        return Finding(what=what, ok=False, said=error.what, hint=error.hint)
+def _resolve(check: Preflight, model: str, base_url: str | None, env_file: Path | None) -> str | None:
+    check.resolve(model, base_url, environment(env_file, os.environ))
+    if (choice := check.ready.models.get(model)) is None:
+        return None  # its login has ended, which is a finding already
+    return f"{choice.provider}, model {choice.model}, {'price known' if choice.has_price else 'no price known'}"
 
 
-def _git() -> str:
-    return git("--version").decode().strip()
-
-
-def _disk(cache: Cache) -> str:
-    cache.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(cache.root).free
-    if free < LOW_DISK:
-        raise SpeedproofError(
-            f"only {free / 2**30:.1f} GiB are free in the cache {cache.root}",
-            hint="free disk space, or set SPEEDPROOF_CACHE to another folder",
-        )
-    return f"{free / 2**30:.0f} GiB free in {cache.root}"
-
-
-def _sandbox(kind: str, found: list[Sandbox]) -> str:
-    sandbox = choose_sandbox(kind)
-    facts = sandbox.probe()
-    found.append(sandbox)
-    if facts.kind == "none":
-        return "none: agents run as you, with all you can reach"
-    return f"bubblewrap {facts.version}: user {facts.host_uid}, no network, own processes, no privileges"
-
-
-def _agent(spec: str, paths: Mapping[str, Path], cache: Cache, told: Told) -> str:
-    agent, _ = parse_agent(spec)
-    installation = get_agent(agent, paths.get(agent_name(agent)), cache=cache, patch=b"").locate(told)
-    return f"{installation.version or 'version unknown'}, {installation.executable}"
-
-
-def _model(model: str, base_url: str | None, env_file: Path | None) -> str:
-    choice = resolve_model(model, base_url, environment(env_file, os.environ))
-    ends = choice.upstream.expires_at()
-    login = "" if ends is None else f", login ends {ends:%Y-%m-%d %H:%M} UTC"
-    price = "price known" if choice.has_price else "no price known"
-    return f"{choice.provider}, model {choice.model}, {price}{login}"
-
-
-def _task(loaded: LoadedSuite, task: Task, found: Sequence[Sandbox], cache: Cache, told: Told) -> str:
-    prepared = prepare_task(loaded, task, cache, told)
-    if not found:
-        return "prepared; not run, because there is no sandbox"
-    with Judge(prepared, found[0], Method(), host_facts(), told=told) as judge:
-        judge.qualify()
-    return f"base and expert agree: {len(task.tests)} test commands, {len(task.workloads)} workloads"
+def _run_inside(check: Preflight, agents: Sequence[str], tasks: Sequence[Task], expected_s: float | None) -> None:
+    """The checks that need a sandbox, on what was found sound so far."""
+    for task in tasks:
+        for agent in agents if check.sound(of_task(task.name)) else ():
+            check.scan(task.name, agent)
+    models: list[str | None] = [*check.ready.models]
+    lanes = [(agent, model) for agent in agents if agent != "patch" for model in models or [None]]
+    for agent, model in lanes:
+        if model is not None:
+            check.look(of_lane(agent, model), partial(check.require_lane, agent, model, tasks))
+    if check.sound("parameters"):
+        check.probe([lane for lane in lanes if check.sound(of_lane(*lane))], expected_s)
+    for task in tasks:
+        if check.sound(of_task(task.name)):
+            check.qualify(task.name, Method())

@@ -2,22 +2,27 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from speedproof import __version__
-from speedproof.errors import InputError
 from speedproof.execution.host import host_facts
 from speedproof.execution.judging import evaluate_run
+from speedproof.execution.notify import Notifier
+from speedproof.execution.plan import require_same
+from speedproof.execution.planned import make_plan
 from speedproof.execution.preflight import Ready, choose_sandbox, make_ready
+from speedproof.execution.recovery import recover
 from speedproof.execution.schedule import Schedule, replayed
+from speedproof.execution.sealing import sealed_event
 from speedproof.execution.setup import Setup, kept, setup_of
 from speedproof.execution.work import Audience, Work
+from speedproof.gateway.models import SCRIPTED
 from speedproof.journal import ItemPlan, Method, RunManifest, RunStore, Setting, Store
 from speedproof.journal.base import now
-from speedproof.journal.events import Event, Judged, JudgingBegan, RunBegan
+from speedproof.journal.events import AttemptSealed, Event, ItemExcluded, Judged, JudgingBegan, RunBegan, Stopped
 from speedproof.journal.store import new_run_id
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
@@ -39,7 +44,7 @@ def execute_run(
     Raises SpeedproofError before anything is spent when something is missing, RecordError when the disk is full,
     KeyboardInterrupt after a Ctrl-C: with every record whole.
     """
-    ready = _make_ready(loaded, items, setup, cache, method, audience)
+    ready = _make_ready(loaded, items, setup, cache, method, audience, state)
     manifest = RunManifest(
         id=new_run_id(),
         created_at=now(),
@@ -74,19 +79,38 @@ def resume_run(
         setup = setup if jobs is None else replace(setup, jobs=jobs)
         events, _ = run.events()
         schedule = replayed(manifest.items, setup.retries, setup.breaker, events)
+        with closing(run.open_events()) as log:
+            for store, status in recover(run, cache, events):
+                audience.stage(f"{store.name} was not closed by the process before, and is now: {status.run}")
+                sealed = sealed_event(store, status)
+                log.append(sealed)
+                schedule.apply(sealed)
+                events.append(sealed)
         left = [item.plan for item in schedule.items.values() if schedule.state(item) != "done"]
         if not left and events and isinstance(events[-1], Judged):
             return False
-        for item in left:
-            _require_same(loaded, item, run)
-        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience)
+        require_same(loaded, left, run.id)
+        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience, run.folder.parents[1])
+        for event in events:
+            if isinstance(event, AttemptSealed):
+                ready.meter.carry(event.calls, event.usage, event.cost_usd)
         _carry_out(run, loaded, ready, setup, schedule, audience, resumed=True)
     return True
 
 
 def _make_ready(
-    loaded: LoadedSuite, items: Sequence[ItemPlan], setup: Setup, cache: Cache, method: Method, audience: Audience
+    loaded: LoadedSuite,
+    items: Sequence[ItemPlan],
+    setup: Setup,
+    cache: Cache,
+    method: Method,
+    audience: Audience,
+    state: Path,
 ) -> Ready:
+    expected_s = None
+    if any(item.model is not None and not item.model.startswith(f"{SCRIPTED}:") for item in items):  # a login may end
+        plan = make_plan(loaded, items, state=state, cache=cache, method=method, jobs=setup.jobs)
+        expected_s = plan.totals.duration_s.high
     return make_ready(
         loaded,
         items,
@@ -97,6 +121,10 @@ def _make_ready(
         env_file=setup.env_file,
         agent_paths=setup.agent_paths,
         wire=setup.wire,
+        strict=setup.strict,
+        expected_s=expected_s,
+        state=state,
+        jobs=setup.jobs,
         told=audience.stage,
     )
 
@@ -113,36 +141,32 @@ def _carry_out(
 ) -> None:
     """Make the attempts that are left, then judge. Raises KeyboardInterrupt when somebody asked to stop."""
     log = run.open_events()
+    notifier = Notifier(setup.notify, run, audience.stage)
 
     def record(event: Event) -> None:
         log.append(event)
         audience.event(event)
+        notifier.tell(event)
 
-    try:
-        work = Work(run, ready, setup, schedule, record)
+    with closing(log), notifier:
+        work = Work(run, ready, setup, schedule, record, audience.stage)
         work.record(RunBegan(at=now(), pid=os.getpid(), jobs=work.jobs, resumed=resumed))
         if resumed:
             for closed in list(schedule.resumed(now())):
                 work.record(closed)
             for retry in list(schedule.owed()):
                 work.record(retry)
+        for item, exclusion in ready.excluded.items():
+            work.record(ItemExcluded(at=now(), item=item, why=exclusion.why, hint=exclusion.hint))
         if work.attempt_all():
             raise KeyboardInterrupt
         record(JudgingBegan(at=now()))
-        evaluate_run(run, loaded, ready.sandbox, ready.cache, prepared=ready.tasks, told=audience.judging)
+        try:
+            evaluate_run(run, loaded, ready.sandbox, ready.cache, prepared=ready.tasks, told=audience.judging)
+        except KeyboardInterrupt:
+            record(Stopped(at=now(), by="SIGINT", at_once=True))
+            raise
         record(Judged(at=now()))
-    finally:
-        log.close()
-
-
-def _require_same(loaded: LoadedSuite, item: ItemPlan, run: RunStore) -> None:
-    """Raises InputError when the item's task is not what it was when the run was planned."""
-    if loaded.task_digest(loaded.task(item.task)) != item.task_digest:
-        raise InputError(
-            f"task {item.task} is not what it was when run {run.id} was planned",
-            file=loaded.file,
-            hint="bring back the suite of that time, or start a new run",
-        )
 
 
 @contextmanager

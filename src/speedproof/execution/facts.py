@@ -1,12 +1,13 @@
 """The growing attempt.json: facts as they become known, stages as they are entered, failures as they happen."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from speedproof.errors import SpeedproofError
-from speedproof.journal import Attempt, AttemptStore, Transition
+from speedproof.diagnosis.harness import classify
+from speedproof.errors import RecordError, SpeedproofError
+from speedproof.journal import Attempt, AttemptStore, FailureClass, Transition
 from speedproof.journal.attempt import ACTIVITY, HarnessError, Stage
 from speedproof.journal.base import now
 from speedproof.journal.redaction import redact
@@ -15,10 +16,11 @@ from speedproof.journal.redaction import redact
 class Facts:
     """What is known of one attempt so far; the only writer of its attempt.json."""
 
-    def __init__(self, store: AttemptStore, fields: dict[str, Any]) -> None:
+    def __init__(self, store: AttemptStore, fields: dict[str, Any], transitions: Iterable[Transition] = ()) -> None:
+        """`transitions`: what it went through already, when another process began it."""
         self.store = store
         self.fields = fields
-        self._transitions: list[Transition] = []
+        self._transitions = list(transitions)
 
     def enter(self, stage: Stage, cause: str | None = None) -> None:
         """Note a transition and write what is known. Raises RecordError."""
@@ -30,6 +32,18 @@ class Facts:
     def failed(self) -> bool:
         """Whether the harness itself has failed."""
         return "error" in self.fields
+
+    @property
+    def lacks_space(self) -> bool:
+        """Whether the harness has failed because a disk was full."""
+        return self.failed and classify(self.fields["error"])[0] is FailureClass.DISK_FULL
+
+    def unsealed(self) -> RecordError:
+        """What to raise when the attempt must stay open, because what it left cannot be recorded now."""
+        return RecordError(
+            f"attempt {self.store.name} cannot be sealed: {self.fields['error'].message}",
+            hint="free disk space, then `speedproof resume`: what it left is kept until then",
+        )
 
     @contextmanager
     def failures(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from speedproof.execution.host import host_facts
 from speedproof.execution.launched import GRACE_S
 from speedproof.execution.plan import Lane, plan_items
 from speedproof.execution.preflight import Ready, Told, make_ready
+from speedproof.execution.stop import Stop
 from speedproof.execution.trial import end_all_with
 from speedproof.execution.wire import Wire
 from speedproof.gateway import Gateway, Script, Session
@@ -201,7 +202,9 @@ async def _cell(ready: Ready, run: RunStore, fault: str, item: ItemPlan, cancell
     wire = Wire(configured={_TRAP: True}) if fault == OPEN_CALL else ready.wire
     gateway = _Gateway()
     async with gateway:
-        store, status = await run_attempt(run.new_attempt(item.id), item, replace(ready, wire=wire), gateway, cancelled)
+        store, status = await run_attempt(
+            run.new_attempt(item.id), item, replace(ready, wire=wire), gateway, Stop(cancelled)
+        )
     left_running = end_all_with(gateway.token) if gateway.token else 0
     attempt, process = store.read(), store.read().process
     outcomes = [line for _, line in store.calls()[0] if isinstance(line, CallOutcome)]

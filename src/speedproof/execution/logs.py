@@ -1,5 +1,6 @@
 """An agent's output, compressed as it comes: of the part that is written at once a kill loses a second at most."""
 
+import fcntl
 import os
 import selectors
 import threading
@@ -14,6 +15,8 @@ KEPT = 8 << 20
 
 The beginning is written as it comes. What follows is written when the process has ended: a kill of ours loses it.
 """
+_PIPE_BYTES = 1 << 20
+"""Bytes that the pipe is to hold: so much output needs no waiting for us."""
 
 
 class LogWriter:
@@ -22,9 +25,12 @@ class LogWriter:
     def __init__(self, path: Path) -> None:
         """Open the log and a pipe; `descriptor` is the end to hand to the process. Raises OSError."""
         self._read, self.descriptor = os.pipe()
+        self._holds = _widened(self._read)
         self._file = path.open("wb")
         self.last_output = time.monotonic()
         """time.monotonic() of the last byte."""
+        self.silent = True
+        """Whether nothing was printed yet."""
         self.failure: OSError | None = None
         """Why the log could not be written; output is then drained and lost."""
         self._ended = threading.Event()
@@ -38,11 +44,16 @@ class LogWriter:
     def finish(self) -> None:
         """The process has ended: write what it left in the pipe. Raises OSError when the disk refused some of it.
 
-        Without a sandbox something it started may still hold the pipe: nobody waits for that.
+        Nobody waits for a process that ran away and still holds the pipe.
         """
         self._ended.set()
+        if self._thread.ident is None:
+            self.start()  # nothing was launched
         self._thread.join()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self.failure = self.failure or error
         if self.failure is not None:
             raise self.failure
 
@@ -50,33 +61,40 @@ class LogWriter:
         compressor = zstandard.ZstdCompressor(level=3).compressobj()
         flushed = time.monotonic()
         pending = False
-        room, tail, left_out = KEPT, bytearray(), 0
+        room, left_out = KEPT, 0
+        tail: list[bytes] = []
+        tail_size = 0
+        left = self._holds  # what the pipe may still hold when its process has ended
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
-            while True:
+            while left > 0:
                 ended = self._ended.is_set()
                 ready = selector.select(0 if ended else FLUSH_S)
-                chunk = os.read(self._read, 1 << 16) if ready else None
+                chunk = os.read(self._read, _PIPE_BYTES) if ready else None
                 if chunk == b"" or (ended and chunk is None):
                     break
                 if chunk:
-                    self.last_output = time.monotonic()
+                    self.last_output, self.silent = time.monotonic(), False
+                    left -= len(chunk) if ended else 0
                     head, rest = chunk[:room], chunk[room:]
                     room -= len(head)
                     if head:
                         pending = True
                         self._write(compressor.compress(head))
-                    tail += rest
-                    if len(tail) > 2 * KEPT:
-                        left_out += len(tail) - KEPT
-                        del tail[:-KEPT]
+                    if rest:
+                        tail.append(rest)
+                        tail_size += len(rest)
+                        if tail_size > 2 * KEPT:
+                            kept = b"".join(tail)[-KEPT:]
+                            left_out += tail_size - len(kept)
+                            tail, tail_size = [kept], len(kept)
                 if pending and time.monotonic() - flushed >= FLUSH_S:
                     self._write(compressor.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
                     flushed, pending = time.monotonic(), False
         os.close(self._read)
         if left_out:
             self._write(compressor.compress(f"\n[speedproof: {left_out:,} bytes are left out here]\n".encode()))
-        self._write(compressor.compress(bytes(tail)) + compressor.flush())
+        self._write(compressor.compress(b"".join(tail)) + compressor.flush())
 
     def _write(self, data: bytes) -> None:
         if self.failure is not None:
@@ -86,3 +104,11 @@ class LogWriter:
             self._file.flush()
         except OSError as error:
             self.failure = error
+
+
+def _widened(pipe: int) -> int:
+    """Let a pipe hold more, where that is allowed; the bytes that it holds."""
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except PermissionError:  # one user's pipes may hold so much together
+        return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)

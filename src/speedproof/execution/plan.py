@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from speedproof.agents.registry import COMMAND, parse_agent
@@ -11,7 +12,7 @@ from speedproof.gateway.models import SCRIPTED
 from speedproof.journal import ItemPlan
 from speedproof.journal.base import digest_of
 from speedproof.tasks.models import Task
-from speedproof.tasks.suite import LoadedSuite
+from speedproof.tasks.suite import LoadedSuite, line_of, load_yaml
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def plan_items(
             identity = lane.identity(task.name)
             items += [
                 ItemPlan(
-                    id=digest_of(["item/1", digest, identity, sample], 12),
+                    id=_item_id(digest, identity, sample),
                     task=task.name,
                     task_digest=digest,
                     agent=lane.agent,
@@ -114,3 +115,35 @@ def plan_items(
                 hint="give each task, agent and model once",
             )
     return tuple(items)
+
+
+def _item_id(task_digest: str, identity: Sequence[str | None], sample: int) -> str:
+    return digest_of(["item/1", task_digest, identity, sample], 12)
+
+
+def require_same(loaded: LoadedSuite, items: Sequence[ItemPlan], run: str) -> None:
+    """Items of an earlier run must be what they were, or their ids would lie.
+
+    Raises InputError naming the task, or the file of a script, patch or template, that has changed since.
+    """
+    digest = cache(lambda name: loaded.task_digest(loaded.task(name)))
+    identity = cache(lambda task, lane: lane.identity(task))
+    for item in items:
+        if digest(item.task) != item.task_digest:
+            raise InputError(
+                f"task {item.task} is not what it was when run {run} was planned",
+                file=loaded.file,
+                line=line_of_task(loaded, loaded.task(item.task)),
+                hint="bring back the suite of that time, or plan its tasks anew: `speedproof plan SUITE`",
+            )
+        lane = Lane(item.agent, item.model, item.control)
+        if _item_id(item.task_digest, identity(item.task, lane), item.sample) != item.id:
+            raise InputError(
+                f"item {item.id} of run {run} is another one now: a file that {item.lane} names has changed since",
+                hint="bring back the script, patch or template of that time, or plan anew: `speedproof plan SUITE`",
+            )
+
+
+def line_of_task(loaded: LoadedSuite, task: Task, *within: str) -> int | None:
+    """The line of a task, or of something in it, in the suite's file."""
+    return line_of(load_yaml(loaded.file), ["tasks", loaded.suite.tasks.index(task), *within])

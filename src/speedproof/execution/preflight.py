@@ -1,33 +1,43 @@
-"""The preflight: everything a run needs is made ready and checked before anything is spent."""
+"""The preflight: everything a run needs is made ready and checked before anything is spent.
+
+A mistake of the user is raised before anything else is done. What is broken takes its own items out of the run, for all
+to see; what is merely missing lowers what can be concluded, and is said. The doctor makes the same checks.
+"""
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from speedproof.agents.protocol import Agent, Installation
 from speedproof.agents.registry import agent_name, get_agent
-from speedproof.errors import InputError, LeakError
+from speedproof.errors import AgentError, InputError, LeakError
 from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
+from speedproof.execution import checks, machine
+from speedproof.execution.checks import Checks, Exclusion
+from speedproof.execution.controls import control_patch
+from speedproof.execution.enforced import require_enforced
 from speedproof.execution.host import host_facts
-from speedproof.execution.plan import Lane
+from speedproof.execution.probing import probe_lanes
 from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway import Budget, Meter, ModelChoice, require_price, resolve_model
 from speedproof.gateway.environment import environment
+from speedproof.gateway.upstreams.logins import LoginExpired
 from speedproof.journal import ItemPlan, Method, SandboxFacts
+from speedproof.journal.base import now
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.sandbox.bubblewrap import system_paths
 from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots, stamp_of
-from speedproof.tasks.models import Limits
+from speedproof.tasks.models import Limits, Task
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
-from speedproof.workspace.git import git
-from speedproof.workspace.patch import apply_patch, diff_trees
-from speedproof.workspace.tree import list_tree, read_blobs
 
-Told = Callable[[str], None]
+Told = checks.Told
 
 
 def choose_sandbox(kind: str) -> Sandbox:
@@ -53,6 +63,10 @@ class Ready:
     meter: Meter = field(default_factory=lambda: Meter(Budget()))
     """What all attempts of the run use together."""
     models: dict[str, ModelChoice] = field(default_factory=dict)
+    excluded: dict[str, Exclusion] = field(default_factory=dict)
+    """Items on which nothing is to be spent, by id; what they need may not be here."""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """What lowers what can be concluded: of which task, agent or model, and what."""
 
     def agent(self, item: ItemPlan) -> Agent:
         """The adapter of an item; the patch agent gets its patch."""
@@ -72,48 +86,162 @@ def make_ready(
     env_file: Path | None = None,
     agent_paths: Mapping[str, Path] | None = None,
     wire: Wire = AS_ASKED,
+    strict: bool = False,
+    expected_s: float | None = None,
+    state: Path | None = None,
+    jobs: int | Literal["auto"] = "auto",
     told: Told = lambda _: None,
 ) -> Ready:
-    """Probe the sandbox, resolve models, prepare and qualify tasks, install agents, look for leaks.
+    """Check what the user gave, the machine and the sandbox; then agents, tasks, leaks, models; qualify the tasks last.
 
-    Raises the SpeedproofError that says what is missing or broken; nothing has been spent then.
+    `expected_s`: seconds that the run will take, as far as anybody knows; `state`: where its records go. Raises the
+    SpeedproofError that says what is wrong with what the user gave, what is wrong with the machine, or, when strict or
+    when no item is left, what is broken first: no attempt has been made then.
     """
     ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
+    check = Preflight(ready, told, strict=strict)
     for model in dict.fromkeys(i.model for i in items if i.model is not None):
-        choice = ready.models[model] = resolve_model(model, base_url, environment(env_file, os.environ, told))
-        if (ends := choice.upstream.expires_at()) is not None:
-            told(f"{model}: its login ends {ends:%Y-%m-%d %H:%M} UTC")
-    for name in dict.fromkeys(i.agent for i in items if i.agent != "patch"):
-        ready.agents[name] = get_agent(name, (agent_paths or {}).get(agent_name(name)), cache=cache)
-    wire.require(ready.agents.values(), ready.models.values())
-    for item in items:
-        if item.model is not None:
-            _require_protocol(ready.agents[item.agent], ready.models[item.model])
+        check.resolve(model, base_url, environment(env_file, os.environ, told))
+    for agent in dict.fromkeys(i.agent for i in items):
+        check.adapt(agent, agent_paths or {})
     tasks = [loaded.task(name) for name in dict.fromkeys(i.task for i in items)]
-    for choice in ready.models.values():
+    check.require_wire()
+    for agent, asked in dict.fromkeys((i.agent, i.model) for i in items):
+        if asked in ready.models:
+            check.require_lane(agent, asked, tasks)
+    require_enforced(sandbox, cache)
+    check.machine([cache.root, *([] if state is None else [state])], tasks, jobs)
+    for agent in dict.fromkeys(i.agent for i in check.left(items)):
+        check.locate(agent)
+    for name in dict.fromkeys(i.task for i in check.left(items)):
+        check.prepare(loaded, loaded.task(name))
+    for name, agent in dict.fromkeys((i.task, i.agent) for i in check.left(items)):
+        check.scan(name, agent)
+    check.probe([(i.agent, i.model) for i in check.left(items) if i.model is not None], expected_s)
+    for name in dict.fromkeys(i.task for i in check.left(items)):
+        check.qualify(name, method)
+    check.left(items)
+    ready.excluded = {i.id: why for i in items if (why := check.excluded(i)) is not None}
+    ready.notes = check.notes
+    return ready
+
+
+class Preflight(Checks):
+    """The checks, in the order in which they are to be made."""
+
+    def __init__(self, ready: Ready, told: Told, *, strict: bool = False) -> None:
+        super().__init__(told, strict=strict)
+        self.ready = ready
+
+    def resolve(self, model: str, base_url: str | None, environ: Mapping[str, str]) -> None:
+        """Find a model's provider, key or login. Raises InputError, except for a login that has merely ended."""
+        try:
+            self.ready.models[model] = resolve_model(model, base_url, environ)
+        except LoginExpired as error:
+            self.fail(checks.of_model(model), error)
+
+    def adapt(self, agent: str, paths: Mapping[str, Path]) -> None:
+        """Find an agent's adapter. Raises InputError."""
+        given = b"" if agent == "patch" else None
+        self.ready.agents[agent] = get_agent(agent, paths.get(agent_name(agent)), cache=self.ready.cache, patch=given)
+
+    def require_wire(self) -> None:
+        """Raises InputError for what no agent, or no model, lets be set."""
+        self.ready.wire.require(self.ready.agents.values(), self.ready.models.values())
+
+    def require_lane(self, agent: str, model: str, tasks: Iterable[Task]) -> None:
+        """Raises InputError for an agent and model that cannot work together, or whose cost cannot be limited."""
+        choice, wire = self.ready.models[model], self.ready.wire
+        _require_protocol(self.ready.agents[agent], choice)
         for budget in (wire.budget, *(budget_of(task.limits) for task in tasks)):
             require_price(choice, budget, wire.side_models)
-    for task in tasks:
-        told(f"{task.name}: preparing")
-        ready.tasks[task.name] = prepare_task(loaded, task, cache, told)
-    for item in items:
-        if item.agent in ready.installations:
-            continue
-        told(f"{item.agent}: locating")
-        ready.installations[item.agent] = ready.agent(item).locate(told)
-    for prepared in ready.tasks.values():
-        agents = dict.fromkeys(i.agent for i in items if i.task == prepared.task.name)
-        for name in agents:
-            require_no_leak(ready, prepared, name, told)
-        with Judge(
-            prepared,
-            sandbox,
-            method,
-            host_facts(),
-            told=lambda s, n=prepared.task.name: told(f"{n}: {s}"),  # type: ignore[misc]
-        ) as judge:
-            judge.qualify()
-    return ready
+
+    def machine(self, folders: Sequence[Path], tasks: Sequence[Task], jobs: int | Literal["auto"]) -> None:
+        """Look at disk and memory, and note what tasks declare that the machine does not have."""
+        for folder in dict.fromkeys(folders):
+            self.look(f"disk {folder}", partial(machine.require_disk, folder))
+        room = machine.room(jobs)
+        wanted = [task.resources for task in tasks]
+        self.look("memory", lambda: room.require_memory(wanted))
+        for task in tasks:
+            if (lacks := room.lacks(task.resources)) is not None:
+                self.note(checks.of_task(task.name), lacks)
+
+    def locate(self, agent: str) -> None:
+        """Find an agent's program, installing it where that is possible."""
+
+        def look() -> str:
+            self.told(f"{agent}: locating")
+            found = self.ready.installations[agent] = self.ready.agents[agent].locate(self.told)
+            return f"{found.version or 'version unknown'}, {found.executable}"
+
+        self.look(checks.of_agent(agent), look)
+
+    def prepare(self, loaded: LoadedSuite, task: Task) -> None:
+        """Fetch a task's commits, build its environment; note what it lacks."""
+
+        def look() -> None:
+            self.told(f"{task.name}: preparing")
+            self.ready.tasks[task.name] = prepare_task(loaded, task, self.ready.cache, self.told)
+
+        self.look(checks.of_task(task.name), look)
+        if not task.workloads:
+            self.note(checks.of_task(task.name), "no workload: its speed will not be measured, and nothing proven")
+        if not task.tests:
+            rests = "rests on the workloads' outputs" if task.workloads else "stays unknown"
+            self.note(checks.of_task(task.name), f"no tests: correctness {rests}")
+
+    def scan(self, task: str, agent: str) -> None:
+        """Look for the answer in what an agent can see on a task."""
+        self.look(
+            checks.of_sight(agent, task),
+            lambda: require_no_leak(self.ready, self.ready.tasks[task], agent, self.told),
+        )
+
+    def probe(self, lanes: Sequence[tuple[str, str | None]], expected_s: float | None = None) -> None:
+        """One tool round trip of each agent with each model; without one, with our own script. Then the logins."""
+        for agent, model, shown in probe_lanes(self.ready, dict.fromkeys(lanes), self.told):
+            what = checks.of_lane(agent, model)
+            if shown.broken is not None:
+                self.fail(
+                    what, AgentError(f"{what}: {shown.broken}", hint=shown.hint or f"speedproof agents check {agent}")
+                )
+                continue
+            self.well(what, shown.said)
+            for finding in shown.findings:
+                if not finding.ok:
+                    self.note(what, f"{finding.what}: {finding.said}")
+        for model in dict.fromkeys(model for _, model in lanes if model is not None):
+            self._login(model, expected_s)
+
+    def _login(self, model: str, expected_s: float | None) -> None:
+        ends = self.ready.models[model].upstream.expires_at()
+        if ends is None:
+            return
+        self.told(f"{model}: its login ends {ends:%Y-%m-%d %H:%M} UTC")
+        if ends <= now():
+            self.fail(checks.of_model(model), LoginExpired(f"the login of {model} has ended", hint="log in again"))
+        elif expected_s is not None and now() + timedelta(seconds=expected_s) > ends:
+            left = (ends - now()).total_seconds() / 3600
+            self.note(
+                checks.of_model(model),
+                f"WARNING: its login ends in {left:.1f} h, before the run, which is expected to take "
+                f"{expected_s / 3600:.1f} h: log in again before that, or resume the run afterwards",
+            )
+
+    def qualify(self, task: str, method: Method) -> None:
+        """Base and expert of a task build, pass its tests and run its workloads."""
+        prepared = self.ready.tasks[task]
+
+        def look() -> str:
+            with Judge(
+                prepared, self.ready.sandbox, method, host_facts(), told=lambda what: self.told(f"{task}: {what}")
+            ) as judge:
+                judge.qualify()
+            tests, workloads = len(prepared.task.tests), len(prepared.task.workloads)
+            return f"base and expert agree: {tests} test commands, {workloads} workloads"
+
+        self.look(checks.of_task(task), look)
 
 
 def _require_protocol(agent: Agent, model: ModelChoice) -> None:
@@ -159,43 +287,3 @@ def budget_of(limits: Limits) -> Budget:
         output_tokens=limits.output_tokens,
         cost_usd=limits.cost_usd,
     )
-
-
-def control_patch(item: ItemPlan, prepared: PreparedTask) -> bytes:
-    """The patch of a control: the expert's, the no-op, or a file's. Raises InputError."""
-    commits = prepared.commits
-    if item.control == "expert":
-        return diff_trees(commits.repository, commits.base_tree, commits.expert_tree)
-    if item.control == "noop":
-        return noop_patch(commits.repository, commits.base_tree, commits.expert_tree, prepared.cache)
-    file = Lane(item.agent, None, item.control).patch_file(item.task)
-    if file is None:
-        raise InputError("the patch agent needs a patch", hint="patch:expert, patch:noop or patch:FILE")
-    return file.read_bytes()
-
-
-def noop_patch(repository: Path, base_tree: str, expert_tree: str, cache: Cache) -> bytes:
-    """A patch that changes nothing that matters: an empty line at the end of a file the expert changes, else of any.
-
-    Raises InputError when base is empty.
-    """
-    old, new = list_tree(repository, base_tree), list_tree(repository, expert_tree)
-    files = [(p, e) for p, e in sorted(old.items()) if e.mode.startswith("100")]
-    if not files:
-        raise InputError("the base commit holds no file, so there is no no-op patch")
-    path, entry = next(((p, e) for p, e in files if new.get(p) not in {None, e}), files[0])
-    content = next(read_blobs(repository, [entry.blob]))
-    blob = git("hash-object", "-w", "--stdin", repository=repository, input=content + b"\n").decode().strip()
-    scratch = cache.scratch("noop")
-    try:
-        index = scratch / "index"
-        env = {"GIT_INDEX_FILE": str(index)}
-        tree = apply_patch(repository, base_tree, b"", index)
-        line = b"%s %s\t%s\0" % (entry.mode.encode(), blob.encode(), path)
-        git("update-index", "-z", "--index-info", repository=repository, env=env, input=line)
-        tree = git("write-tree", repository=repository, env=env).decode().strip()
-    finally:
-        for file in scratch.iterdir():
-            file.unlink()
-        scratch.rmdir()
-    return diff_trees(repository, base_tree, tree)

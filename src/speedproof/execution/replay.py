@@ -14,6 +14,7 @@ from speedproof.errors import InputError, SpeedproofError
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
 from speedproof.execution.attempt import run_attempt
 from speedproof.execution.preflight import Ready, Told
+from speedproof.execution.stop import Stop
 from speedproof.execution.wire import Wire, parameters_of, pins_of
 from speedproof.gateway import Gateway, ModelChoice, Patience
 from speedproof.gateway.models import SCRIPTED, model_name
@@ -184,5 +185,5 @@ async def _run(item: ItemPlan, ready: Ready, run: RunStore, model: ReplayedModel
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupt)
     async with Gateway(patience=Patience(most_tries=1)) as gateway:  # the record holds what came of all tries
-        store, _ = await run_attempt(run.new_attempt(item.id), item, ready, gateway, model.over)
+        store, _ = await run_attempt(run.new_attempt(item.id), item, ready, gateway, Stop(model.over))
     return store, interrupted

@@ -7,6 +7,7 @@ decides by returning events; who records one applies it.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Literal
 
 from speedproof.execution.retrying import Retries
@@ -26,6 +27,9 @@ from speedproof.journal.events import (
 State = Literal["waiting", "running", "retrying", "held", "excluded", "done"]
 """waiting: no attempt yet, or the last one was interrupted; retrying: waits for its next attempt; held: its lane is
 open, or a limit of the run is used up; excluded: something it needs is broken; done: its last attempt stands."""
+
+NO_ANSWER = "no model call succeeded"
+"""What failures have in common that have no fingerprint in common, and open a lane all the same."""
 
 
 @dataclass
@@ -66,7 +70,7 @@ class Lane:
     """Whether a call has succeeded since the lane began or went on."""
     running: int = 0
     streak: list[AttemptSealed] = field(default_factory=list)
-    """Its last attempts, as far as they failed alike."""
+    """Its last attempts, oldest first, as far as each failed in a way that others of the lane may share."""
     opened: LaneOpened | None = None
     """Why nothing is spent on it; null while it goes on."""
 
@@ -75,12 +79,22 @@ class Lane:
         """Whether another attempt has to wait for the one that tries the lane out."""
         return self.model is not None and not self.answered and self.running > 0
 
+    @property
+    def alike(self) -> list[AttemptSealed]:
+        """Its last failures, oldest first, as far as they are one and the same: by their fingerprint, or because no
+        model call succeeded in any of them. What fails at its start says so in other words wherever its log broke off.
+        """
+        last = self.streak[-1:]
+        same = list(takewhile(lambda s: s.fingerprint == last[0].fingerprint, reversed(self.streak)))
+        mute = [] if self.model is None else list(takewhile(lambda s: not s.answered, reversed(self.streak)))
+        return max(same, mute, key=len)[::-1]
+
 
 class Schedule:
     """The items of a run and their lanes."""
 
     def __init__(self, items: Sequence[ItemPlan], retries: Retries, breaker: int) -> None:
-        """`breaker`: consecutive attempts with the same failure that open a lane."""
+        """`breaker`: consecutive attempts that failed alike, and thereby open their lane."""
         self.items = {plan.id: Item(plan) for plan in items}
         self.lanes: dict[str, Lane] = {}
         for plan in items:
@@ -140,8 +154,10 @@ class Schedule:
     def _count(self, lane: Lane, sealed: AttemptSealed) -> None:
         if sealed.run in {"cancelled", "crashed"}:
             return  # says nothing of the lane
-        alike = bool(lane.streak) and lane.streak[-1].fingerprint == sealed.fingerprint
-        lane.streak = [*(lane.streak if alike else []), sealed] if _of_lane(sealed) else []
+        if _of_lane(sealed):
+            lane.streak.append(sealed)
+        else:
+            lane.streak = []
 
     def answered(self, item: str) -> None:
         """A call of this item's running attempt has succeeded: its lane works."""
@@ -168,14 +184,16 @@ class Schedule:
             if item.retry is None or item.retry.not_before <= now:
                 yield item.plan
 
-    def wakes_at(self) -> datetime | None:
-        """When the next item or lane goes on by itself; None: nothing does."""
+    def wakes_at(self, after: datetime) -> datetime | None:
+        """When the next item or lane goes on by itself, later than `after`; None: nothing does. What could go on before
+        that waits for something else: for room, or for its lane to be tried out."""
         moments = [lane.opened.resets_at for lane in self.lanes.values() if lane.opened is not None]
         for name in self._open:
             item = self.items[name]
             if self.state(item) == "retrying" and item.retry is not None:
                 moments.append(item.retry.not_before)
-        return min((moment for moment in moments if moment is not None), default=None)
+        later = (moment for moment in moments if moment is not None and moment > after)
+        return min(later, default=None)
 
     def after(self, sealed: AttemptSealed) -> Iterator[RetryPlanned | LaneOpened]:
         """What follows from an attempt that was just applied."""
@@ -183,14 +201,16 @@ class Schedule:
         if (retry := self._retry(item)) is not None:
             yield retry
         lane = self.lanes[item.plan.lane]
-        if lane.opened is None and len(lane.streak) >= self.breaker:
+        alike = lane.alike
+        if lane.opened is None and len(alike) >= self.breaker:
+            one = len({s.fingerprint for s in alike}) == 1
             yield LaneOpened(
                 at=sealed.at,
                 lane=lane.name,
                 failure=_required(sealed.failure),
-                fingerprint=str(sealed.fingerprint),
-                message=str(sealed.message),
-                attempts=tuple(f"{s.item}/{s.number:02d}" for s in lane.streak),
+                fingerprint=str(sealed.fingerprint) if one else NO_ANSWER,
+                message=str(sealed.message) if one else f"{NO_ANSWER} in {len(alike)} attempts; {sealed.message}",
+                attempts=tuple(f"{s.item}/{s.number:02d}" for s in alike),
                 resets_at=sealed.resets_at,
             )
 

@@ -8,11 +8,8 @@ from speedproof.journal.base import now
 from speedproof.journal.events import AttemptSealed
 
 
-def sealed_event(store: AttemptStore, status: Status, *, recovered: bool = False) -> AttemptSealed:
-    """The event of an attempt whose facts are sealed and whose status is derived. Raises RecordError when damaged.
-
-    `recovered`: another process than its own sealed it.
-    """
+def sealed_event(store: AttemptStore, status: Status) -> AttemptSealed:
+    """The event of an attempt whose facts are sealed and whose status is derived. Raises RecordError when damaged."""
     attempt = store.read()
     ended = attempt.sealed_at or attempt.opened_at
     diagnosis = status.diagnosis
@@ -34,7 +31,7 @@ def sealed_event(store: AttemptStore, status: Status, *, recovered: bool = False
         usage_unknown_calls=status.usage_unknown_calls,
         cost_usd=status.cost_usd,
         cost_unknown_calls=status.cost_unknown_calls,
-        recovered=recovered,
+        recovered=attempt.recovered_at is not None,
     )
 
 

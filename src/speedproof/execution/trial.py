@@ -1,6 +1,5 @@
 """A trial: an agent launched once in its sandbox on an empty workspace, through the gateway, outside any run."""
 
-import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -8,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speedproof.agents.protocol import Agent, Installation, LaunchContext, Left
+from speedproof.diagnosis.facts import ModelCall
 from speedproof.execution.launched import Launched
+from speedproof.execution.stop import Stop
 from speedproof.execution.wire import Wire
 from speedproof.gateway import Budget, Gateway, ModelChoice
 from speedproof.journal import AttemptStore, CallIntent, CallOutcome, StopCause
@@ -28,7 +29,7 @@ _READ = 10_000
 class Trial:
     """What a trial showed."""
 
-    calls: tuple[tuple[CallIntent, CallOutcome | None], ...]
+    calls: tuple[ModelCall, ...]
     """Its requests with what came back."""
     outcome: AgentOutcome | None
     """What the agent says of itself."""
@@ -66,7 +67,7 @@ async def hold_trial(
     git("init", "--quiet", str(tree))
     mounts = (Mount(tree, WORKSPACE, True), Mount(home, HOME, True), *installation.mounts)
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(Gateway())
+        gateway = await stack.enter_async_context(Gateway(patience=wire.patience))
         budget = Budget(steps=limits.steps)
         session = gateway.open(record / "calls.jsonl", model, budget, wire.rules(model))
         port = await gateway.listen(session) if sandbox.kind == "none" else MODEL_PORT
@@ -94,27 +95,35 @@ async def hold_trial(
             mounts=mounts,
             interpreters=installation.interpreters,
         )
-        launched = Launched(sandbox, gateway, session, limits, asyncio.Event())
-        finished, stopped = await launched.run(box, stdin, record)
-        left_running = end_all_with(session.token)
+        launched = Launched(
+            sandbox, gateway, session, limits, Stop(), name=f"trial-{folder.name}", written=(tree, home)
+        )
+        ran = await launched.run(box, stdin, record)
+        left_running = end_all_with(session.token) + ((ran.bounds and ran.bounds.left_running) or 0)
+        if ran.failure is not None:
+            raise ran.failure
     store = AttemptStore(record)
     made = read_untrusted(tree / makes, _READ)
     left = Left(home=home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
     return Trial(
-        calls=_paired(store),
+        calls=_calls(store),
         outcome=agent.outcome(left),
-        finished=finished,
-        stopped=stopped,
-        stderr=tuple(line for line in left.stderr if line.strip())[-3:],
+        finished=ran.finished,
+        stopped=ran.stopped,
+        stderr=tuple(line.replace(session.token, "TOKEN") for line in left.stderr if line.strip())[-3:],
         made=None if made is None else made.decode(errors="replace"),
         left_running=left_running,
     )
 
 
-def _paired(store: AttemptStore) -> tuple[tuple[CallIntent, CallOutcome | None], ...]:
-    lines = [line for _, line in store.calls()[0]]
-    outcomes = {line.call: line for line in lines if isinstance(line, CallOutcome)}
-    return tuple((line, outcomes.get(line.call)) for line in lines if isinstance(line, CallIntent))
+def _calls(store: AttemptStore) -> tuple[ModelCall, ...]:
+    lines, _ = store.calls()
+    outcomes = {line.call: line for _, line in lines if isinstance(line, CallOutcome)}
+    return tuple(
+        ModelCall(line.call, line, outcomes.get(line.call), number)
+        for number, line in lines
+        if isinstance(line, CallIntent)
+    )
 
 
 def end_all_with(token: str) -> int:

@@ -8,18 +8,24 @@ from typing import Protocol
 
 from speedproof.errors import RecordError
 from speedproof.execution.attempt import run_attempt
+from speedproof.execution.machine import room
 from speedproof.execution.preflight import Ready
 from speedproof.execution.schedule import Schedule
 from speedproof.execution.sealing import sealed_event
 from speedproof.execution.setup import Setup
+from speedproof.execution.stop import Stop
 from speedproof.gateway import Gateway
 from speedproof.journal import AttemptStore, FailureClass, ItemPlan, RunStore, Status
 from speedproof.journal.base import now
 from speedproof.journal.events import AttemptBegan, Event, LaneOpened, RunLimit, Stopped
 from speedproof.journal.pace import PaceChange, ProviderDown
+from speedproof.tasks.models import Resources
+from speedproof.workspace.machine import AgentsAtWork
 
 LONGEST_REST_S = 6 * 3600.0
 """Seconds that a run waits, with nothing else to do, for a limit to reset; beyond, it ends and can be resumed."""
+_LOOK_S = 0.5
+"""Seconds between two looks whether somebody still measures."""
 
 
 class Audience(Protocol):
@@ -42,15 +48,26 @@ class Work:
     """The attempts of a run, as far as one process makes them."""
 
     def __init__(
-        self, run: RunStore, ready: Ready, setup: Setup, schedule: Schedule, record: Callable[[Event], None]
+        self,
+        run: RunStore,
+        ready: Ready,
+        setup: Setup,
+        schedule: Schedule,
+        record: Callable[[Event], None],
+        told: Callable[[str], None],
     ) -> None:
-        """`record` writes an event to the scheduler's log and tells whoever listens."""
+        """`record` writes an event to the scheduler's log and tells whoever listens; `told` hears what is waited
+        for."""
         self.run, self.ready, self.setup, self.schedule = run, ready, setup, schedule
-        self._record = record
-        self.jobs = 1 if setup.jobs == "auto" else setup.jobs
-        """Attempts at once."""
+        self._record, self._say = record, told
+        self._room = room(setup.jobs)
+        self.jobs = setup.jobs if setup.jobs != "auto" else self._room.most(self._needs_of_all())
+        """Attempts at once, at most."""
+        self._agents = AgentsAtWork(ready.cache, f"run {run.id}")
+        self._measured_by: str | None = None
+        """Who measures on this machine, so that no attempt begins; null: nobody."""
         self._tasks: dict[asyncio.Task[tuple[AttemptStore, Status]], ItemPlan] = {}
-        self._cancelled = asyncio.Event()
+        self._stop = Stop()
         self._moved = asyncio.Event()
         """Set when what may begin has changed otherwise than by the end of an attempt."""
         self._failure: RecordError | None = None
@@ -71,26 +88,26 @@ class Work:
     async def _attempt_all(self) -> bool:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, self._asked_to_stop, signal.Signals(number).name)
         async with Gateway(self._told, self.setup.wire.patience) as gateway:
             try:
-                while not self._cancelled.is_set():
+                while not self._stop.asked.is_set():
                     self._begin(gateway)
                     if not await self._wait():
                         break
             except BaseException:  # a bug of ours: what runs is ended and sealed all the same
-                self._cancelled.set()
+                self._stop.asked.set()
                 raise
             finally:
                 while self._tasks:
                     await self._wait()
         if self._failure is not None:
             raise self._failure
-        return self._cancelled.is_set()
+        return self._stop.asked.is_set()
 
-    def _stop(self, by: str) -> None:
-        self._guarded(Stopped(at=now(), by=by, at_once=self._cancelled.is_set()))
-        self._cancelled.set()
+    def _asked_to_stop(self, by: str) -> None:
+        self._guarded(Stopped(at=now(), by=by, at_once=self._stop.asked.is_set()))
+        self._stop.ask()
         self._moved.set()
 
     def _begin(self, gateway: Gateway) -> None:
@@ -98,13 +115,16 @@ class Work:
         for closed in self.schedule.due(now()):
             self.record(closed)
         while (item := self._next()) is not None:
+            if not self._may_work():
+                return
             if item.model is not None and (limit := self.ready.meter.exhausted()) is not None:
+                self._agents.leave()
                 self.record(RunLimit(at=now(), item=item.id, limit=limit))
                 continue
             store = self.run.new_attempt(item.id)
             self.record(AttemptBegan(at=now(), item=item.id, number=int(store.folder.name)))
             task = asyncio.create_task(
-                run_attempt(store, item, self.ready, gateway, self._cancelled, partial(self._answered, item))
+                run_attempt(store, item, self.ready, gateway, self._stop, partial(self._answered, item))
             )
             self._tasks[task] = item
 
@@ -112,7 +132,24 @@ class Work:
         """The first item that may begin and finds room; None when there is none now."""
         if len(self._tasks) >= self.jobs:
             return None
-        return next(self.schedule.startable(now()), None)
+        running = [self._needs(item) for item in self._tasks.values()]
+        fitting = (item for item in self.schedule.startable(now()) if self._room.fits(running, self._needs(item)))
+        return next(fitting, None)
+
+    def _needs(self, item: ItemPlan) -> Resources:
+        return self.ready.tasks[item.task].task.resources
+
+    def _needs_of_all(self) -> list[Resources]:
+        items = (item.plan for item in self.schedule.items.values() if item.plan.id not in self.ready.excluded)
+        return [self._needs(item) for item in items if item.task in self.ready.tasks]
+
+    def _may_work(self) -> bool:
+        """Let one more agent work on this machine, unless somebody measures there, which is told."""
+        measured_by = self._agents.enter()
+        if measured_by is not None and measured_by != self._measured_by:
+            self._say(f"attempts wait while somebody measures: {measured_by}")
+        self._measured_by = measured_by
+        return measured_by is None
 
     def _answered(self, item: ItemPlan) -> None:
         self.schedule.answered(item.id)
@@ -121,8 +158,11 @@ class Work:
     async def _wait(self) -> bool:
         """Wait until something may have changed, and record what did. Returns False when nothing will change."""
         timeout = None
-        if not self._cancelled.is_set() and (wakes_at := self.schedule.wakes_at()) is not None:
-            timeout = max(0.0, (wakes_at - now()).total_seconds())
+        if not self._stop.asked.is_set():
+            if (wakes_at := self.schedule.wakes_at(now())) is not None:
+                timeout = max(0.0, (wakes_at - now()).total_seconds())
+            if self._measured_by is not None:
+                timeout = min(_LOOK_S, _LOOK_S if timeout is None else timeout)
         if not self._tasks and (timeout is None or timeout > LONGEST_REST_S):
             return False
         self._moved.clear()
@@ -133,6 +173,7 @@ class Work:
             moved.cancel()
         for task in [task for task in self._tasks if task.done()]:
             del self._tasks[task]
+            self._agents.leave()
             self._ended(task)
         return True
 
@@ -185,7 +226,7 @@ class Work:
 
     def _fail(self, error: RecordError) -> None:
         self._failure = self._failure or error
-        self._cancelled.set()
+        self._stop.asked.set()
         self._moved.set()
 
 

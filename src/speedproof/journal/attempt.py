@@ -64,6 +64,10 @@ ACTIVITY: dict[Stage, str] = {
 """What is being done once a stage is reached: where a failure has its place."""
 
 
+ENDED = "it ended"
+"""The cause of stopping when nobody asked the process to."""
+
+
 class Transition(Record):
     """One step in the life of an attempt."""
 
@@ -98,6 +102,10 @@ class SandboxFacts(Record):
     """Mount points visible inside, each with ro or rw."""
 
 
+_NEAR = 0.95
+"""Part of a bound on memory that counts as having reached it: the last allocation did not fit."""
+
+
 class BoundFacts(Record):
     """What bounded the agent's processes, and what they used, as counted from outside."""
 
@@ -119,12 +127,27 @@ class BoundFacts(Record):
     """Most that workspace and home had grown by when looked at; null: never looked at."""
     disk_peak_files: int | None = None
     """Files by which they had grown then; null: never looked at."""
+    disk_least_free_bytes: int | None = None
+    """Least space that was free on their disk when looked at; null: never looked at."""
     out_of_memory_kills: int | None = None
-    """Processes that the kernel ended for want of memory; null: unknown."""
+    """Processes that the kernel ended for want of memory, their own or the machine's; null: unknown."""
     refused_processes: int | None = None
     """Processes and threads that the kernel refused to start; null: unknown."""
-    left_running: int = 0
-    """Processes that outlived the agent, and were ended."""
+    left_running: int | None = None
+    """Processes that outlived the agent, and were ended; null: not counted, since its PID namespace took them with
+    it."""
+
+    @property
+    def reached_memory(self) -> bool:
+        """Whether they used all the memory that they may, as far as is known."""
+        if self.memory_bytes is None:
+            return False
+        return self.memory_peak_bytes is None or self.memory_peak_bytes >= _NEAR * self.memory_bytes
+
+    @property
+    def own_memory_ran_out(self) -> bool:
+        """Whether the kernel ended processes because of their own bound, not because the machine had no memory left."""
+        return bool(self.out_of_memory_kills) and self.reached_memory
 
 
 class ProcessFacts(Record):
@@ -143,7 +166,8 @@ class ProcessFacts(Record):
     max_rss_bytes: int | None
     """Largest resident set of any one process of the tree, bytes; null where it could not be told."""
     stopped_by: StopCause | None
-    """Why the harness ended it; null when it ended by itself."""
+    """Why the harness ended it, or the kernel by a bound that the harness had set; disk also for one that was found
+    beyond its bound at its end. Null when it ended by itself."""
 
 
 class PatchFacts(Record):
@@ -251,9 +275,9 @@ class Attempt(Record):
     sandbox: SandboxFacts | None = None
     """The isolation in force; null when nothing was launched."""
     bounds: BoundFacts | None = None
-    """What bounded its processes; null when nothing was launched."""
+    """What bounded its processes; null when nothing was launched, or its harness was killed meanwhile."""
     process: ProcessFacts | None = None
-    """The agent's process; null when nothing was launched."""
+    """The agent's process; null when nothing was launched, or its harness was killed meanwhile."""
     outcome: AgentOutcome | None = None
     """What the agent says of itself; null when it left nothing readable."""
     patch: PatchFacts | None = None

@@ -132,6 +132,8 @@ class Measurement(Record):
     """Seconds spent measuring."""
     stopped: Literal["decided", "max_blocks"]
     """Why measuring ended."""
+    machine_shared: bool | None = None
+    """Whether agents may have been at work on the machine meanwhile: somebody forced it; null: not known."""
 
 
 class TestsReport(Record):

@@ -109,7 +109,7 @@ def _info() -> dict[FailureClass, FailureInfo]:
         c.GAVE_UP: "None: this is the agent's result.",
         c.NO_PATCH: "None: this is the agent's result.",
         c.CONTEXT_OVERFLOW: "Use a model with a longer context, or an agent that shortens its history.",
-        c.HANG: "Read the last calls: the agent did nothing for longer than limits.idle_s.",
+        c.HANG: "Read the last calls: it did nothing for limits.idle_s, or for limits.startup_s since its launch.",
         c.BASE_BROKEN: "Mend the task's tests or environment: its base commit must pass.",
         c.SETUP_FAILED: "Mend the task's environment or build command.",
         c.WORKLOAD_BROKEN: "Mend the task's workload and run `speedproof doctor SUITE`.",

@@ -35,6 +35,12 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         ) from error
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process was writing, in `folder` or in a folder of it, to replace something with it."""
+    for file in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):
+        file.unlink()
+
+
 class JsonLines:
     """An append-only file of JSON objects with one writer; each line is one write call.
 
@@ -76,16 +82,21 @@ class BadLine:
     excerpt: str
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]] | BadLine]:
-    """Yield (line number, object) for each whole line and a BadLine for each that is not; nothing is dropped unsaid."""
+def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
+    """Yield (number, line, whether it is torn: the last, and not ended) for each line."""
     if not path.exists():
         return
-    data = path.read_bytes()
-    lines = data.split(b"\n")
+    lines = path.read_bytes().split(b"\n")
     ended = lines[-1] == b""
     if ended:
         lines.pop()
     for number, line in enumerate(lines, 1):
+        yield number, line, number == len(lines) and not ended
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]] | BadLine]:
+    """Yield (line number, object) for each whole line and a BadLine for each that is not; nothing is dropped unsaid."""
+    for number, line, torn in read_lines(path):
         try:
             value = json.loads(line)
         except ValueError:  # JSON and UTF-8 errors both
@@ -93,5 +104,4 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]] | BadLine]:
         if isinstance(value, dict):
             yield number, value
         else:
-            torn = number == len(lines) and not ended
             yield BadLine(number, torn, line[:200].decode(errors="replace"))

@@ -19,7 +19,7 @@ from speedproof.journal.base import Record, now
 from speedproof.journal.call import Call, CallIntent, CallOutcome
 from speedproof.journal.evaluation import Evaluation
 from speedproof.journal.events import Event
-from speedproof.journal.files import BadLine, JsonLines, read_jsonl, write_atomically
+from speedproof.journal.files import BadLine, JsonLines, read_jsonl, read_lines, write_atomically
 from speedproof.journal.run import RunManifest
 from speedproof.journal.status import Status
 
@@ -206,15 +206,11 @@ class RunStore:
         """The scheduler's log, and its lines that are torn or damaged."""
         good: list[Event] = []
         bad: list[BadLine] = []
-        for entry in read_jsonl(self.folder / "events.jsonl"):
-            if isinstance(entry, BadLine):
-                bad.append(entry)
-                continue
-            line, value = entry
+        for number, line, torn in read_lines(self.folder / "events.jsonl"):
             try:
-                good.append(_EVENT.validate_python(value))
+                good.append(_EVENT.validate_json(line))
             except ValidationError:
-                bad.append(BadLine(line, torn=False, excerpt=str(value)[:200]))
+                bad.append(BadLine(number, torn, line[:200].decode(errors="replace")))
         return good, bad
 
     def new_attempt(self, item: str) -> AttemptStore:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from speedproof.analysis import CallPair, Detail, Row
 from speedproof.journal import Diagnosis, Evaluation, Evidence
+from speedproof.report.life import Step, bounded, steps
 from speedproof.report.text import is_inside, link
 from speedproof.report.verdict import ended
 
@@ -67,6 +68,12 @@ class AttemptView:
     """Name, meaning and link of each file that is there."""
     findings: tuple[Finding, ...]
     ended: str | None
+    siblings: tuple[tuple[int, str | None], ...]
+    """Every attempt of the item: its number, and the link to it, none for this one."""
+    steps: tuple[Step, ...]
+    """The stages it went through."""
+    bounded: tuple[str, ...]
+    """What bounded its processes, and what they used."""
     begin_s: dict[int, float]
     """Seconds from the attempt's opening to each call."""
     bars: tuple[Bar, ...]
@@ -80,20 +87,24 @@ class AttemptView:
     """Kind (add, del, hunk, file or same) and text of each line shown."""
 
 
-def attempt_view(row: Row, opened: Detail, to_run: str) -> AttemptView:
-    """Prepare one attempt; `to_run` is the path from the page to the run's folder."""
+def attempt_view(row: Row, opened: Detail, to_run: str, siblings: tuple[tuple[int, str | None], ...]) -> AttemptView:
+    """Prepare one attempt; `to_run` is the path from the page to the run's folder, `siblings` links to the others."""
     base = f"{to_run}/{row.folder}"
     named = [*_FILES, *([(f"derived/{row.rules}.json", "status")] if row.rules else [])]
     named += [(row.evaluation, "evaluation")] if row.evaluation else []
     trajectory = opened.attempt.trajectory if opened.attempt else None
     named += [(trajectory, "agent's trajectory")] if trajectory and is_inside(trajectory) else []
     process = opened.attempt.process if opened.attempt else None
+    bounds = opened.attempt.bounds if opened.attempt else None
     begin, bars, span = _timeline(opened)
     return AttemptView(
         detail=opened,
         files=tuple((n, what, link(f"{base}/{n}")) for n, what in named if (opened.store.folder / n).is_file()),
         findings=tuple(_finding(d, base) for d in (row.diagnosis, row.judging) if d),
         ended=ended(process.signal, process.exit_code, process.stopped_by) if process else None,
+        siblings=siblings,
+        steps=steps(opened.attempt) if opened.attempt else (),
+        bounded=bounded(bounds) if bounds else (),
         begin_s=begin,
         bars=bars,
         span_s=span,

@@ -45,24 +45,32 @@ def forest(report: RunReport, target: Callable[[str], str]) -> str:
 
 def _lines(report: RunReport, target: Callable[[str], str]) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
+    made_again = report.made_again
+    by_task: dict[str, list[Row]] = {}
+    for row in report.rows:
+        if row.speedup and row.control != "expert":
+            by_task.setdefault(row.task, []).append(row)
     for task in report.tasks:
-        measured = [r for r in report.rows if r.task == task.task and r.speedup and r.control != "expert"]
+        measured = by_task.get(task.task, [])
         if not measured and not task.expert:
             continue
         lines.append({"label": one_line(task.task, 40), "head": True})
         if task.expert and task.measured_in:
             lines.append(_point("expert", task.expert, "expert", "expert", target(task.measured_in)))
         measured.sort(key=lambda r: (r.control is not None, -(r.speedup.speedup if r.speedup else 0)))
-        lines += [_of(row, row.speedup, target(row.name)) for row in measured if row.speedup]
+        lines += [
+            _of(row, row.speedup, target(row.name), again=row.name in made_again) for row in measured if row.speedup
+        ]
     for number, line in enumerate(lines):
         line["y"] = number
     return lines
 
 
-def _of(row: Row, speedup: Interval, href: str) -> dict[str, Any]:
+def _of(row: Row, speedup: Interval, href: str, *, again: bool) -> dict[str, Any]:
     who = f"{row.control} control" if row.control else f"{row.agent} {short(row.name)}"
     wrong = row.correctness in ("fail", "flaky")
     note = headline(row).words if wrong or row.proven else ""
+    note = "made again" if again else note
     return _point(who, speedup, "wrong" if wrong else speedup.decision, note, href)
 
 

@@ -4,10 +4,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from speedproof.analysis import Detail, Row, detail, row
+from speedproof.analysis import Detail, Row, Standing, detail, row, run_log
 from speedproof.errors import RecordError
 from speedproof.journal import AttemptStore, ItemPlan, RunStore
-from speedproof.report.text import interval, model, one_line, plural, seconds, times, tokens, usd, yes_no
+from speedproof.report.life import bounded, life
+from speedproof.report.text import interval, model, moment, one_line, plural, seconds, times, tokens, usd, yes_no
 from speedproof.report.verdict import ended, headline, where
 
 _STYLE = {"good": "bold green", "bad": "bold red", "warn": "bold yellow", "plain": "bold", "outside": "bold magenta"}
@@ -16,17 +17,21 @@ _STYLE = {"good": "bold green", "bad": "bold red", "warn": "bold yellow", "plain
 def explain(store: AttemptStore) -> Group:
     """The attempt in a few lines. Raises RecordError when the run's manifest cannot be read or has no such item."""
     run = RunStore(store.folder.parents[2])
-    found = row(store, _item(run, store))
+    item = _item(run, store)
+    found = row(store, item)
+    numbers = sorted(int(p.name) for p in store.folder.parent.iterdir() if p.name.isdigit())
+    later = next((n for n in numbers if n > (found.number or 0)), None)
+    standing = run_log(run).standing(item, (found,)) if later is None else Standing(state="done")
     opened = detail(store, found)
     head = headline(found)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for label, lines in {
-        "what": _happened(found, opened),
+        "what": [*_happened(found, opened), *_attempts(found, numbers, later, standing)],
         "why": _why(found, opened),
         "where": _where(found, opened),
-        "next": _next(found),
+        "next": [f"Nothing: it was made again as {later:02d}."] if later else _next(found, standing),
     }.items():
         for number, line in enumerate(lines):
             grid.add_row(Text(f"  {label}" if number == 0 else ""), Text(one_line(line, 500)))
@@ -39,6 +44,18 @@ def _item(run: RunStore, store: AttemptStore) -> ItemPlan:
         if item.id == store.folder.parent.name:
             return item
     raise RecordError("the run's manifest has no such item", file=run.folder / "run.json", hint="speedproof report")
+
+
+def _attempts(found: Row, numbers: list[int], later: int | None, standing: Standing) -> list[str]:
+    """Which of its item's attempts this is, and what comes after it."""
+    lines = []
+    if len(numbers) > 1:
+        again = f", made again as {later:02d}" if later else ""
+        lines.append(f"attempt {numbers.index(found.number or 0) + 1} of {len(numbers)} of its item{again}")
+    if standing.state not in ("done", "running"):
+        until = "" if standing.until is None else f"; may go on {moment(standing.until)}"
+        lines.append(f"its item is {standing.state}: {standing.why}{until}")
+    return lines
 
 
 def _happened(found: Row, opened: Detail) -> list[str]:
@@ -57,6 +74,10 @@ def _happened(found: Row, opened: Detail) -> list[str]:
         lines.append(f"ran {seconds(process.wall_s)}, {end}; run: {found.run or 'unknown'}")
     else:
         lines.append(f"no process is on record; run: {found.run or 'unknown'}; state: {found.state}")
+    if opened.attempt:
+        lines.append(life(opened.attempt))
+    if opened.attempt and opened.attempt.bounds:
+        lines.append("; ".join(bounded(opened.attempt.bounds)))
     outcome = opened.attempt.outcome if opened.attempt else None
     if outcome and (outcome.message or outcome.claims_success is not None):
         said = f": “{one_line(outcome.message, 160)}”" if outcome.message else ""
@@ -99,6 +120,8 @@ def _why(found: Row, opened: Detail) -> list[str]:
             measured += f"; the no-op control {interval(found.noop)}"
         method = opened.evaluation.method
         lines.append(f"{measured}; faster needs all above {times(1 + method.threshold)} at α = {method.alpha:g}")
+    if found.machine_shared:
+        lines.append("measured beside agents at work, because somebody forced it: the speedup may be wrong")
     return lines
 
 
@@ -115,7 +138,9 @@ def _where(found: Row, opened: Detail) -> list[str]:
     return lines
 
 
-def _next(found: Row) -> list[str]:
+def _next(found: Row, standing: Standing) -> list[str]:
+    if standing.next is not None:
+        return [standing.next]
     for diagnosis in (found.judging, found.diagnosis):
         if diagnosis:
             again = " (may pass when tried again)" if diagnosis.failure.info.transient else ""

@@ -10,19 +10,21 @@ import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from speedproof.analysis import Row, RunReport, detail
 from speedproof.errors import RecordError
 from speedproof.journal import AttemptStore, RunStore
-from speedproof.report import text
+from speedproof.report import progress, text
 from speedproof.report.attempt_view import attempt_view
 from speedproof.report.charts import forest
 from speedproof.report.parameters import never_asked, seen, value
 from speedproof.report.verdict import Headline, cause, headline, short
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 INLINE_ATTEMPTS = 60
 """Up to so many attempts, their details stand in the report itself."""
@@ -38,11 +40,15 @@ def write_html(report: RunReport, run: RunStore, folder: Path) -> list[Path]:
     first. Raises RecordError when the disk refuses.
     """
     to_run = Path(os.path.relpath(run.folder.resolve(), folder.resolve())).as_posix()
-    details, written = _inline(report, run, to_run), []
+    siblings = _siblings(report)
+    details, written = _inline(report, run, to_run, siblings), []
     if details is None:
         for row in report.rows:
             if row.folder is not None:
-                page = _attempt(row, run, f"../{to_run}", "attempt_page.html", report=report, home="../report.html")
+                links = _links(row, siblings, "{}.html")
+                page = _attempt(
+                    row, run, f"../{to_run}", links, "attempt_page.html", report=report, home="../report.html"
+                )
                 written.append(folder / BESIDE / f"{anchor(row)}.html")
                 write_file(written[-1], page)
     targets = {r.name: _target(r, beside=details is None) for r in report.rows}
@@ -51,6 +57,7 @@ def write_html(report: RunReport, run: RunStore, folder: Path) -> list[Path]:
         report=report,
         heads={r.name: headline(r) for r in report.rows},
         outcomes=_outcomes(report),
+        made_again=report.made_again,
         targets=targets,
         plot=Markup(forest(report, targets.__getitem__)),
         details=details,
@@ -77,24 +84,39 @@ def write_file(path: Path, content: str) -> None:
         ) from error
 
 
-def _inline(report: RunReport, run: RunStore, to_run: str) -> list[Markup] | None:
+def _siblings(report: RunReport) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in report.rows:
+        found.setdefault(row.item, []).append(row)
+    return found
+
+
+def _links(row: Row, siblings: dict[str, list[Row]], form: str) -> tuple[tuple[int, str | None], ...]:
+    """The attempts of the row's item with links of this form, none to itself."""
+    return tuple((r.number or 0, None if r is row else form.format(anchor(r))) for r in siblings[row.item])
+
+
+def _inline(report: RunReport, run: RunStore, to_run: str, siblings: dict[str, list[Row]]) -> list[Markup] | None:
     """The details of all attempts, or null when they are too many or too large for one page."""
     rows = [r for r in report.rows if r.folder is not None]
     if len(rows) > INLINE_ATTEMPTS:
         return None
     pages, size = [], 0
     for row in rows:
-        pages.append(Markup(_attempt(row, run, to_run, "attempt_inline.html")))
+        links = _links(row, siblings, "#{}")
+        pages.append(Markup(_attempt(row, run, to_run, links, "attempt_inline.html")))
         size += len(pages[-1])
         if size > INLINE_BYTES:
             return None
     return pages
 
 
-def _attempt(row: Row, run: RunStore, to_run: str, template: str, **more: Any) -> str:
+def _attempt(
+    row: Row, run: RunStore, to_run: str, links: tuple[tuple[int, str | None], ...], template: str, **more: Any
+) -> str:
     opened = detail(AttemptStore(run.folder / (row.folder or "")), row)
     return _render(
-        template, view=attempt_view(row, opened, to_run), row=row, head=headline(row), id=anchor(row), **more
+        template, view=attempt_view(row, opened, to_run, links), row=row, head=headline(row), id=anchor(row), **more
     )
 
 
@@ -105,10 +127,11 @@ def _target(row: Row, *, beside: bool) -> str:
 
 
 def _outcomes(report: RunReport) -> list[tuple[Headline, list[str]]]:
-    """What attempts that call a model came to, in words, with their names; good ones first, then by number."""
+    """What items that call a model came to, in words, with their last attempts; good ones first, then by number."""
     found: dict[str, tuple[Headline, list[str]]] = {}
+    last = {item.last for item in report.items}
     for row in report.rows:
-        if row.control is None:
+        if row.control is None and row.name in last:
             head = headline(row)
             found.setdefault(head.words, (head, []))[1].append(row.name)
     order = ("good", "bad", "warn", "plain", "outside")
@@ -120,7 +143,9 @@ def _render(template: str, **values: Any) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # most commands write no HTML
+
     environment = Environment(
         loader=PackageLoader("speedproof.report"),
         autoescape=True,
@@ -134,6 +159,7 @@ def _environment() -> Environment:
         "count",
         "interval",
         "model",
+        "moment",
         "one_line",
         "percent",
         "plural",
@@ -152,6 +178,20 @@ def _environment() -> Environment:
         "setting": text.setting,
     }
     environment.filters |= {"seen": seen, "value": value, "never_asked": never_asked}
+    for words in (
+        progress.cause_of,
+        progress.counted,
+        progress.lane_ended,
+        progress.lane_spent,
+        progress.names_left_out,
+        progress.not_done,
+        progress.of_all,
+        progress.of_items,
+        progress.of_known,
+        progress.repeated,
+        progress.warnings,
+    ):
+        environment.filters[words.__name__] = words
     style, script = (_asset(name) for name in ("style.css", "report.js"))
     environment.globals |= {
         "style": Markup(style),

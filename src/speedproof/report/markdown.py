@@ -4,7 +4,32 @@ from collections.abc import Iterable
 
 from speedproof.analysis import Row, RunReport
 from speedproof.report.parameters import never_asked, seen, value
-from speedproof.report.text import count, fenced, interval, markdown, model, percent, seconds, times, usd
+from speedproof.report.progress import (
+    cause_of,
+    counted,
+    lane_ended,
+    lane_spent,
+    names_left_out,
+    not_done,
+    of_all,
+    of_items,
+    of_known,
+    repeated,
+    warnings,
+)
+from speedproof.report.text import (
+    count,
+    fenced,
+    interval,
+    markdown,
+    model,
+    moment,
+    percent,
+    plural,
+    seconds,
+    times,
+    usd,
+)
 from speedproof.report.verdict import headline, short
 
 
@@ -14,8 +39,11 @@ def to_markdown(report: RunReport) -> str:
         _head(report),
         _rates(report),
         _funnel(report),
-        _attempts("Attempts", [r for r in report.rows if r.control is None]),
-        _attempts("Controls", [r for r in report.rows if r.control is not None]),
+        _not_done(report),
+        _lanes(report),
+        _repeated(report),
+        _attempts("Attempts", report, [r for r in report.rows if r.control is None]),
+        _attempts("Controls", report, [r for r in report.rows if r.control is not None]),
         _tasks(report),
         _failures(report),
         _parameters(report),
@@ -42,37 +70,90 @@ def _head(report: RunReport) -> str:
         f"{markdown(report.speedproof)}, {count(report.host.cpus)} CPUs "
         f"({markdown(report.host.cpu or 'model unknown')}).\n\n"
         f"Method declared beforehand: {markdown(m.name)} {m.version}, α = {m.alpha:g}, faster needs more than "
-        f"{times(1 + m.threshold)}, same lies within ±{m.margin * 100:g} %, at most {m.looks[-1]} blocks."
+        f"{times(1 + m.threshold)}, same lies within ±{m.margin * 100:g} %, at most {m.looks[-1]} blocks.\n\n"
+        + "\n\n".join([f"{counted(report)}.", *(f"**{markdown(w, 600)}**" for w in warnings(report))])
     )
 
 
 def _rates(report: RunReport) -> str:
     lines = []
     for rate in report.rates:
-        left = [f"{len(v)} {k}: {_names(v)}" for k, v in rate.left_out.items()]
-        left += [f"{len(rate.unknown)} unknown: {_names(rate.unknown)}"] if rate.unknown else []
-        known = len(rate.reached) + len(rate.missed)
-        span = "–" if rate.rate is None else f"{percent(rate.rate)} ({percent(rate.low)} to {percent(rate.high)})"
-        lines.append([f"`{rate.rule}`", rate.meaning, f"{len(rate.reached)} of {known}", span, "; ".join(left)])
-    return "## Success, by rule\n\n" + _table(
-        ["Rule", "Meaning", "Attempts", "Rate (95 % Wilson)", "Not counted"], lines
-    )
+        first, last = rate.first, rate.last
+        span = "–" if last.rate is None else f"{percent(last.rate)} ({percent(last.low)} to {percent(last.high)})"
+        other = _left(names_left_out(first, unlike=last))
+        left = _left(names_left_out(last)) + (f". At first: {other}" if other else "")
+        known = f"{len(last.reached)} of {len(last.reached) + len(last.missed)}"
+        lines.append([f"`{rate.rule}`", rate.meaning, of_known(first), known, span, of_all(last), left])
+    header = ["Rule", "Meaning", "First attempts", "After retries", "Rate (95 % Wilson)", "Of all items", "Not counted"]
+    return "## Success, by rule\n\n" + _table(header, lines)
+
+
+def _left(names: dict[str, tuple[str, ...]]) -> str:
+    return "; ".join(f"{len(v)} {k}: {_names(v)}" if v else f"0 {k}" for k, v in names.items())
 
 
 def _funnel(report: RunReport) -> str:
     f = report.funnel
-    lines = [
-        [r.name, r.meaning, str(len(r.reached)), _names(r.missed), _names(r.unknown), _names(r.beside)] for r in f.rungs
-    ]
+    lines = []
+    for r in f.rungs:
+        last = r.last
+        counts = [str(len(r.first.reached)), str(len(last.reached))]
+        lines.append([r.name, r.meaning, *counts, _names(last.missed), _names(last.unknown), _names(last.beside)])
     apart = f" Controls stand apart: {_names(f.controls)}." if f.controls else ""
-    return f"## Funnel\n\nOf {len(f.attempts)} attempts.{apart}\n\n" + _table(
-        ["Rung", "Meaning", "Reached", "Lost here", "Unknown here", "Beside: without an earlier rung"], lines
+    header = ["Rung", "Meaning", "At first", "After retries", "Lost here", "Unknown here"]
+    return f"## Funnel\n\nOf {plural(len(f.items), 'item')}.{apart}\n\n" + _table(
+        [*header, "Beside: without an earlier rung"], lines
     )
 
 
-def _attempts(title: str, rows: list[Row]) -> str:
+def _not_done(report: RunReport) -> str:
+    lines = [
+        [g.state, str(len(g.names)), markdown(g.why), markdown(g.goes_on), _names(g.names)] for g in not_done(report)
+    ]
+    return "## Not done\n\n" + _table(["State", "Items", "Why", "Goes on", "Which"], lines) if lines else ""
+
+
+def _lanes(report: RunReport) -> str:
+    lines = [
+        [
+            markdown(lane.lane),
+            moment(lane.at),
+            markdown(f"{lane.failure.value}: {lane.message}"),
+            _names(lane.attempts),
+            markdown(lane_spent(lane)),
+            markdown(lane_ended(lane)),
+        ]
+        for lane in report.lanes
+    ]
+    header = ["Lane", "Opened", "Why", "Shown by", "Spent by these", "Then"]
+    return "## Lanes that opened\n\n" + _table(header, lines) if lines else ""
+
+
+def _repeated(report: RunReport) -> str:
+    lines = []
+    for rows in repeated(report):
+        for row in rows:
+            verdict = headline(row).words if row is rows[-1] else "made again"
+            run = markdown(row.run or row.state)
+            figures = [usd(row.cost_usd), seconds(row.wall_s)]
+            lines.append(
+                [
+                    markdown(short(row.name)),
+                    markdown(row.task),
+                    run,
+                    markdown(cause_of(row)),
+                    *figures,
+                    markdown(verdict),
+                ]
+            )
+    header = ["Attempt", "Task", "Run", "Why", "Cost", "Time", "Verdict"]
+    return "## Attempted more than once\n\n" + _table(header, lines) if lines else ""
+
+
+def _attempts(title: str, report: RunReport, rows: list[Row]) -> str:
     if not rows:
         return ""
+    made_again = report.made_again
     lines = []
     for row in rows:
         head = headline(row)
@@ -82,7 +163,7 @@ def _attempts(title: str, rows: list[Row]) -> str:
                 markdown(row.task),
                 markdown(f"{row.agent} ({row.control})" if row.control else row.agent),
                 markdown(model(row.model, "–")),
-                markdown(row.run or row.state),
+                markdown(row.run or row.state) + (", made again" if row.name in made_again else ""),
                 row.patch or "?",
                 row.correctness or "–",
                 f"{row.speed or '–'} {markdown(interval(row.speedup)) if row.speedup else ''}".strip(),
@@ -114,7 +195,7 @@ def _tasks(report: RunReport) -> str:
             markdown(interval(t.expert)),
             markdown(interval(t.noop)),
             "not measured" if t.provable is None else "yes" if t.provable else "no: the expert is not faster here",
-            _names(t.proven) or "–",
+            f"{len(t.proven)} of {t.items}" + (f": {_names(t.proven)}" if t.proven else ""),
         ]
         for t in report.tasks
     ]
@@ -128,7 +209,7 @@ def _failures(report: RunReport) -> str:
     for g in report.failures:
         kind = "transient" if g.transient else "permanent"
         parts.append(f"### {len(g.attempts)} × `{g.failure.value}` ({kind})")
-        parts.append(f"{_names(g.attempts)}\n\n{markdown(g.message)}\n\nNext: {markdown(g.next)}")
+        parts.append(f"{_names(g.attempts)}{of_items(g)}\n\n{markdown(g.message)}\n\nNext: {markdown(g.next)}")
         for e in g.evidence[:1]:
             place = e.file if e.line is None else f"{e.file}:{e.line}"
             parts.append(f"Seen in {markdown(short(g.example))}, {markdown(place)}:\n\n{fenced(e.excerpt[:400])}")
@@ -169,7 +250,10 @@ def _costs(report: RunReport) -> str:
                 usd(line.cost_usd),
                 f"{line.usage_unknown_calls} / {line.cost_unknown_calls}",
                 seconds(line.wall_s),
+                f"{usd(line.again.cost_usd)}, {seconds(line.again.wall_s)}" if line.again.attempts else "–",
             ]
         )
     header = ["By", "Name", "Attempts", "Calls", "Input", "Cache read", "Cache write", "Output", "of it reasoning"]
-    return "## Costs and tokens\n\n" + _table([*header, "Cost", "Calls without usage / price", "Time"], lines)
+    return "## Costs and tokens\n\n" + _table(
+        [*header, "Cost", "Calls without usage / price", "Time", "of it made again"], lines
+    )

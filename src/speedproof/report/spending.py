@@ -32,6 +32,7 @@ _FIGURES = (
     "Cost",
     "Billed",
     "Wasted",
+    "Made again",
 )
 _MOST = 40
 """So many lines of a table are shown; an agent chooses the names of models it asks for."""
@@ -61,6 +62,9 @@ def _summary(spending: Spending) -> Iterable[Text]:
         )
     share = f" ({percent(wasted.cost_usd / spent.cost_usd)})" if wasted.cost_usd and spent.cost_usd else ""
     yield Text(f"{_dollars(wasted)}{share} of it wasted; {_calls(wasted)}")
+    again = spending.total.again
+    if again.calls:
+        yield Text(f"{_dollars(again)} of it by attempts that were made again; {_calls(again)}")
     if unknown := _unknown(spending):
         yield Text("UNKNOWN, and not in the sums:", style="bold yellow")
         yield from (Text(f"  {line}", style="yellow") for line in unknown)
@@ -129,6 +133,7 @@ def _table(title: str, lines: list[SpendingLine]) -> RenderableType:
             cell(_dollars(spent)),
             cell("–" if spent.billed_usd is None else usd(spent.billed_usd)),
             cell(_dollars(line.wasted)),
+            cell(_dollars(line.again)),
             cell(unknown, "" if unknown == "0 / 0" else "yellow"),
         )
     if len(lines) > _MOST:

@@ -5,26 +5,48 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from speedproof.analysis import Row, RunReport
+from speedproof.analysis import Rate, Row, RunReport
 from speedproof.report.parameters import never_asked, seen, value
-from speedproof.report.text import interval, model, one_line, percent, plural, tokens, usd
+from speedproof.report.progress import (
+    again_words,
+    cause_of,
+    counted,
+    lane_ended,
+    lane_spent,
+    left_out,
+    not_done,
+    of_all,
+    of_items,
+    of_known,
+    repeated,
+    warnings,
+)
+from speedproof.report.text import interval, model, moment, one_line, percent, plural, seconds, tokens, usd
 from speedproof.report.verdict import headline, short
 
 TONES = {"good": "green", "bad": "red", "warn": "yellow", "plain": "", "outside": "magenta"}
 _WIDE = 150
 _BAR = 24
 _EXAMPLES = 12
+_MOST = 40
+"""So many entries of a table are shown; the other forms of the report hold all."""
 
 
 def print_report(report: RunReport, console: Console) -> None:
     """Print the report. What agents wrote is shown as text: no markup, no control character reaches the terminal."""
     wide = console.width >= _WIDE
     console.print(Text(f"Run {one_line(report.run)} of {one_line(report.suite)}", style="bold"))
+    console.print(Text(counted(report)))
+    for warning in warnings(report):
+        console.print(Text(warning, style="bold yellow"))
     for part in (
         _rates(report),
         _funnel(report),
-        _attempts("Attempts", [r for r in report.rows if r.control is None], wide=wide),
-        _attempts("Controls", [r for r in report.rows if r.control is not None], wide=wide),
+        _not_done(report),
+        _lanes(report),
+        _repeated(report),
+        _attempts("Attempts", report, [r for r in report.rows if r.control is None], wide=wide),
+        _attempts("Controls", report, [r for r in report.rows if r.control is not None], wide=wide),
         _tasks(report),
         _failures(report),
         _parameters(report),
@@ -49,38 +71,97 @@ def cell(text: str, style: str = "") -> Text:
 
 
 def _rates(report: RunReport) -> RenderableType:
-    table = new_table("Success, by rule", "Rule", "Attempts", "Rate", "95 %", "Not counted", right=frozenset({"Rate"}))
+    table = new_table(
+        "Success, by rule", "Rule", "First attempts", "After retries", "95 %", "Of all items", "Not counted"
+    )
     for rate in report.rates:
-        known = len(rate.reached) + len(rate.missed)
-        left = [f"{len(v)} {k}" for k, v in rate.left_out.items()]
-        left += [f"{len(rate.unknown)} unknown"] if rate.unknown else []
+        span = "" if rate.last.rate is None else f"{percent(rate.last.low)} to {percent(rate.last.high)}"
         table.add_row(
             cell(rate.rule, "bold" if rate.rule == "proven" else ""),
-            cell(f"{len(rate.reached)} of {known}"),
-            cell("–" if rate.rate is None else percent(rate.rate)),
-            cell("" if rate.rate is None else f"{percent(rate.low)} to {percent(rate.high)}"),
-            cell(", ".join(left), "dim"),
+            cell(of_known(rate.first)),
+            cell(of_known(rate.last), "bold" if rate.rule == "proven" else ""),
+            cell(span),
+            cell(of_all(rate.last)),
+            cell(_not_counted(rate), "dim"),
         )
     return table
 
 
+def _not_counted(rate: Rate) -> str:
+    other = left_out(rate.first, unlike=rate.last)
+    return ", ".join(left_out(rate.last)) + (f"; at first {', '.join(other)}" if other else "")
+
+
 def _funnel(report: RunReport) -> RenderableType:
-    total = len(report.funnel.attempts)
+    total = len(report.funnel.items)
     controls = len(report.funnel.controls)
-    title = f"Funnel of {plural(total, 'attempt')}" + (f", {plural(controls, 'control')} apart" if controls else "")
-    table = new_table(title, "Rung", "Reached", "", "Beside", right=frozenset({"Reached"}))
+    title = f"Funnel of {plural(total, 'item')}" + (f", {plural(controls, 'control')} apart" if controls else "")
+    figures = ("At first", "After retries")
+    table = new_table(title, "Rung", *figures, "", "Beside", right=frozenset(figures))
     for rung in report.funnel.rungs:
-        reached = len(rung.reached)
-        notes = [f"{len(rung.unknown)} unknown"] if rung.unknown else []
-        notes += [f"{len(rung.beside)} more without an earlier rung"] if rung.beside else []
+        came = rung.last
+        reached = len(came.reached)
+        notes = [f"{len(came.unknown)} unknown"] if came.unknown else []
+        notes += [f"{len(came.beside)} more without an earlier rung"] if came.beside else []
         bar = "━" * round(_BAR * reached / total) if total else ""
-        table.add_row(cell(rung.name), cell(str(reached)), Text(bar, style="cyan"), cell(", ".join(notes), "dim"))
+        figures_of = cell(str(len(rung.first.reached))), cell(str(reached))
+        table.add_row(cell(rung.name), *figures_of, Text(bar, style="cyan"), cell(", ".join(notes), "dim"))
     return table
 
 
-def _attempts(title: str, rows: list[Row], *, wide: bool) -> RenderableType | None:
+def _not_done(report: RunReport) -> RenderableType | None:
+    groups = not_done(report)
+    if not groups:
+        return None
+    table = new_table("Not done", "State", "Items", "Why", "Goes on", right=frozenset({"Items"}))
+    for group in groups[:_MOST]:
+        table.add_row(cell(group.state, "yellow"), cell(str(len(group.names))), cell(group.why), cell(group.goes_on))
+    return _cut(table, len(groups))
+
+
+def _lanes(report: RunReport) -> RenderableType | None:
+    if not report.lanes:
+        return None
+    lines: list[RenderableType] = [Text("Lanes that opened", style="bold")]
+    for lane in report.lanes:
+        lines.append(Text(f"{one_line(lane.lane)}  {moment(lane.at)}", style="yellow").append(f"  {lane_ended(lane)}"))
+        lines.append(Text(f"    {lane.failure.value}: {one_line(lane.message)}"))
+        lines.append(Text(f"    shown by {_names(lane.attempts)} ({lane_spent(lane)})", "dim"))
+    return Group(*lines)
+
+
+def _repeated(report: RunReport) -> RenderableType | None:
+    groups = repeated(report)
+    if not groups:
+        return None
+    table = new_table("Attempted more than once", "Attempt", "Task", "Run", "Why", "Cost", "Time")
+    table.columns[0].no_wrap = True
+    for rows in groups[:_MOST]:
+        for row in rows:
+            words = cell(headline(row).words if row is rows[-1] else (row.run or row.state))
+            why = cell(cause_of(row))
+            task = cell(row.task if row is rows[0] else "")
+            table.add_row(
+                cell(short(row.name), "dim"), task, words, why, cell(usd(row.cost_usd)), cell(seconds(row.wall_s))
+            )
+    return _cut(table, len(groups))
+
+
+def _cut(table: Table, entries: int) -> Table:
+    if entries > _MOST:
+        table.add_row(cell(f"and {entries - _MOST:,} more: --json"))
+    return table
+
+
+def _names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
+    return ", ".join(short(n) for n in names[:_EXAMPLES]) + more
+
+
+def _attempts(title: str, report: RunReport, rows: list[Row], *, wide: bool) -> RenderableType | None:
     if not rows:
         return None
+    made_again = report.made_again
     states = ["Run", "Patch", "Correct", "Integrity"] if wide else ["Run, patch, correctness"]
     table = new_table(title, "Attempt", "Task", "Agent", *(["Model"] if wide else []), "Verdict", "Speed", *states)
     table.columns[0].no_wrap = True
@@ -91,7 +172,8 @@ def _attempts(title: str, rows: list[Row], *, wide: bool) -> RenderableType | No
         agent = f"{row.agent} ({row.control})" if row.control else row.agent
         cells = [cell(short(row.name), "dim"), cell(row.task), cell(agent)]
         cells += [cell(model(row.model, "–"))] if wide else []
-        cells += [cell(head.words, TONES[head.tone]), _speed(row)]
+        again = " (made again)" if row.name in made_again else ""
+        cells += [cell(head.words + again, TONES[head.tone]), _speed(row)]
         fields = [row.run or row.state, row.patch, row.correctness]
         if wide:
             cells += [cell(f or "–") for f in (*fields, row.integrity)]
@@ -117,7 +199,7 @@ def _tasks(report: RunReport) -> RenderableType | None:
             cell(task.task),
             cell(interval(task.expert) + note),
             cell(interval(task.noop)),
-            cell(str(len(task.proven))),
+            cell(f"{len(task.proven)} of {task.items}"),
         )
     return table
 
@@ -127,9 +209,8 @@ def _failures(report: RunReport) -> RenderableType | None:
         return None
     lines: list[RenderableType] = [Text("What went wrong", style="bold")]
     for group in report.failures:
-        names = ", ".join(short(n) for n in group.attempts[:_EXAMPLES])
-        more = f" and {len(group.attempts) - _EXAMPLES} more" if len(group.attempts) > _EXAMPLES else ""
-        lines.append(Text(f"{len(group.attempts)} × {group.failure.value}", style="yellow").append(f"  {names}{more}"))
+        head = Text(f"{len(group.attempts)} × {group.failure.value}", style="yellow")
+        lines.append(head.append(f"  {_names(group.attempts)}{of_items(group)}"))
         lines.append(Text(f"    {one_line(group.message)}"))
         lines += [
             Text(f"    {one_line(e.file)}{'' if e.line is None else f':{e.line}'}: {one_line(e.excerpt, 120)}", "dim")
@@ -162,4 +243,6 @@ def _spent(report: RunReport) -> RenderableType:
     cost = f"; cost {usd(total.cost_usd)}" + (
         f", not known of {plural(total.cost_unknown_calls, 'call')}" if total.cost_unknown_calls else ""
     )
-    return Text(f"Spent: {plural(total.calls, 'call')}; {tokens(total.usage)}{unknown}{cost}")
+    again = total.again
+    part = f"; of it {again_words(again)}" if again.attempts else ""
+    return Text(f"Spent: {plural(total.calls, 'call')}; {tokens(total.usage)}{unknown}{cost}{part}")

@@ -1,6 +1,7 @@
 """Text from strangers made inert, and figures made readable. Every rendering goes through here."""
 
 import re
+from datetime import datetime
 from urllib.parse import quote
 
 from speedproof.analysis import Interval
@@ -82,9 +83,9 @@ def count(value: int | None) -> str:
     return "?" if value is None else f"{value:,}"
 
 
-def plural(number: int, noun: str) -> str:
-    """A count with its noun, such as 1 call or 2 calls."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """A count with its noun, such as 1 call or 2 calls; `nouns` where an s does not do."""
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def usd(value: float | None) -> str:
@@ -133,6 +134,11 @@ def setting(value: object) -> str:
     if isinstance(value, bool):
         return yes_no(value)
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def moment(value: datetime) -> str:
+    """A time, UTC, to the minute."""
+    return f"{value:%Y-%m-%d %H:%M} UTC"
 
 
 def yes_no(value: bool | None) -> str:

@@ -45,7 +45,7 @@ def headline(row: Row) -> Headline:
     """What the row came to. Judgement comes before the way the process ended: a proven patch is proven."""
     reason = row.reasons[0] if row.reasons else ""
     if row.state == "not_started":
-        return Headline("not started", "outside", "the run has no attempt of this item")
+        return _without_attempt(row)
     if row.state == "damaged":
         return Headline("unreadable record", "outside", row.error or "")
     if row.proven:
@@ -71,6 +71,14 @@ def headline(row: Row) -> Headline:
         words = "faster, correctness unknown" if row.correctness == "unknown" else "faster, not proven"
         return Headline(words, "warn", reason)
     return Headline(_SPEED[row.speed], "plain", reason)
+
+
+def _without_attempt(row: Row) -> Headline:
+    standing = row.standing
+    if standing is None:
+        return Headline("not started", "outside", "the run has no attempt of this item")
+    words = standing.state if standing.state in ("held", "excluded") else "not started"
+    return Headline(words, "outside", standing.why or "the run has no attempt of this item")
 
 
 def _without_patch(row: Row) -> Headline:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from speedproof.journal import SandboxFacts
 from speedproof.sandbox.box import Box, Mount, Sandbox, Started
 from speedproof.sandbox.facts import no_sandbox_facts
+from speedproof.sandbox.orphans import MARK, own_mark
 
 
 class HostSandbox(Sandbox):
@@ -28,7 +29,7 @@ class HostSandbox(Sandbox):
         argv = [self.as_seen(a, box.mounts) for a in box.argv]
         if box.cpu is not None:
             argv = ["taskset", "-c", str(box.cpu), *argv]
-        env = {k: self.as_seen(v, box.mounts) for k, v in box.env.items()}
+        env = {**{k: self.as_seen(v, box.mounts) for k, v in box.env.items()}, MARK: own_mark()}
         return Started(argv, env, box.keep_fds, self.as_seen(box.cwd, box.mounts))
 
     def probe(self) -> SandboxFacts:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO
 
 from speedproof.errors import SandboxError
 from speedproof.sandbox.box import Box, Sandbox
+from speedproof.sandbox.cgroups import Group
 
 _ENDING = frozenset(
     {
@@ -36,6 +38,9 @@ _ENDING = frozenset(
     }
 )
 """Signals that end processes: the others stop none, or nobody sends them."""
+_IN_MEMORY = ("/tmp", "/dev/shm")
+"""Folders of a sandbox that are file systems of its own, in memory."""
+_SUPERVISE = Path(__file__).parent / "supervise.py"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,21 @@ class Finished:
     """User and system time of the whole tree."""
     max_rss_bytes: int | None
     """The largest of any one process; null without a sandbox, where the harness's own size would show."""
+    outlived: int | None = None
+    """Processes that were left when the command had ended, and were ended; null where nobody could count them: a
+    PID namespace takes all with it, and so does whoever kills the command."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a tree of processes uses."""
+
+    cpu_s: float
+    """Processor seconds so far, those of its ended processes included."""
+    memory_bytes: int
+    """Memory of all of them. What several share counts for each."""
+    processes: int
+    """Processes and threads."""
 
 
 class Confined:
@@ -63,19 +83,29 @@ class Confined:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] = subprocess.PIPE,
+        group: Group | None = None,
+        supervised: bool = False,
     ) -> None:
-        """Start it. Raises SandboxError when it cannot be started."""
+        """Start it, in `group` from its first instruction on. Raises SandboxError when it cannot be started.
+
+        `supervised`: where it has no PID namespace of its own, a process of ours becomes its parent and ends whatever
+        it leaves; measurements do without.
+        """
         _adopt_orphans()
         self._namespaced = sandbox.kind != "none"
+        self._supervised = supervised and not self._namespaced
         told, tell = os.pipe()
         started = sandbox.start(box, tell if self._namespaced else None)
+        before = [] if group is None else group.enter()
+        if self._supervised:
+            before += [sys.executable, "-I", "-S", str(_SUPERVISE), str(tell)]
         self.started_at = time.perf_counter()
         try:
             self.process = subprocess.Popen(
-                started.argv,
+                [*before, *started.argv],
                 env=started.env,
                 cwd=started.cwd,
-                pass_fds=started.fds,
+                pass_fds=(*started.fds, tell) if self._supervised else started.fds,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -87,8 +117,11 @@ class Confined:
         finally:
             for descriptor in (tell, *started.opened):
                 os.close(descriptor)
-        with os.fdopen(told) as answer:
-            text = answer.read() if self._namespaced else ""
+        self._told = os.fdopen(told)
+        text = ""
+        if not self._supervised:
+            with self._told:
+                text = self._told.read()
         self._inner: int | None = json.loads(text)["child-pid"] if text else None
 
     def tree(self) -> list[int]:
@@ -108,16 +141,37 @@ class Confined:
 
     def cpu_s(self) -> float:
         """Processor seconds used so far by the tree, those of its ended processes included."""
-        total = 0.0
-        ticks = os.sysconf("SC_CLK_TCK")
+        return self.use().cpu_s
+
+    def use(self) -> Use:
+        """What the tree uses, looked up in each of its processes."""
+        cpu, memory, processes = 0.0, 0, 0
+        ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
         for pid in self.tree():
             try:
-                total += time.clock_gettime((~pid << 3) | 2)  # the kernel's id of that process's CPU clock
+                cpu += time.clock_gettime((~pid << 3) | 2)  # the kernel's id of that process's CPU clock
             except OSError:
                 continue  # it ended since; its parent's counters hold its time
             fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-            if len(fields) > 14:
-                total += (int(fields[13]) + int(fields[14])) / ticks
+            if len(fields) > 21:
+                cpu += (int(fields[13]) + int(fields[14])) / ticks
+                processes += int(fields[17])
+                memory += int(fields[21]) * page
+        return Use(cpu, memory, processes)
+
+    def exact_memory(self) -> int:
+        """Bytes of memory that the tree uses, each that is shared counted once, with what stands in its own temporary
+        folders: slow. What cannot be read counts as nothing."""
+        total = 0
+        for pid in self.tree():
+            lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
+            total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+        for folder in _IN_MEMORY if self._inner is not None else ():
+            try:
+                held = os.statvfs(f"/proc/{self._inner}/root{folder}")
+            except OSError:
+                continue  # it ended
+            total += (held.f_blocks - held.f_bfree) * held.f_frsize
         return total
 
     def kill(self) -> None:
@@ -135,6 +189,10 @@ class Confined:
             if not (_ended(self.process.pid) and _ended(self._inner)):  # else its id may be another's by now
                 _signal(self._inner, signal.SIGKILL)  # and with it whatever is left in the namespace
             return
+        if self._supervised:
+            if not _ended(self.process.pid):
+                _signal(self.process.pid, signal.SIGTERM)  # it ends the rest
+            return
         for pid in self.tree():
             _signal(pid, signal.SIGKILL)
 
@@ -143,7 +201,7 @@ class Confined:
         for pid in self.tree():
             if pid not in {self.process.pid, self._inner}:
                 _signal(pid, signal.SIGTERM)
-        if self._inner is None:
+        if self._inner is None and not self._supervised:
             _signal(self.process.pid, signal.SIGTERM)
 
     def wait(self) -> Finished:
@@ -161,17 +219,23 @@ class Confined:
             except ChildProcessError:  # it was reaped, and counted, by bubblewrap
                 pass
             rss = usage.ru_maxrss * 1024
-        else:
+        elif not self._supervised:
             _signal_group(self.process.pid)
         told = code - 128 if self._inner is not None else 0  # how bubblewrap tells of a signal inside
         # Of a program that exits with such a code it tells the same. Gemini CLI exits with 144 for HTTP 400.
         number = -code if code < 0 else told if told in _ENDING else None
+        outlived = None
+        if self._supervised:
+            with self._told:
+                counted = self._told.read()
+            outlived = int(counted) if counted else None
         return Finished(
             exit_code=None if number is not None else code,
             signal=number,
             wall_s=ended - self.started_at,
             cpu_s=cpu,
             max_rss_bytes=rss,
+            outlived=outlived,
         )
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
 from speedproof.errors import InputError
-from speedproof.tasks.git import folder_of, is_url
+from speedproof.tasks.git import folder_of, git_directory, is_url
 from speedproof.tasks.models import slug
 from speedproof.workspace.git import GitError, git
 from speedproof.workspace.index import without_login
@@ -53,7 +53,7 @@ def suite_from_commits(repository: str, file: Path, name: str) -> str:
     if not lines:
         raise InputError("no commits", file=file, hint="one commit a line: EXPERT [BASE] [# comment]")
     path = None if is_url(repository) else folder_of(repository, Path())
-    local = None if path is None else _git_directory(path)
+    local = git_directory(path) if path is not None and path.is_dir() else None
     tasks: dict[str, dict[str, str]] = {}
     seen: dict[str, int] = {}
     for line in lines:
@@ -85,19 +85,6 @@ def suite_from_commits(repository: str, file: Path, name: str) -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(document, text)
     return _HEADER.format(count=len(tasks), file=json.dumps(file.name)) + text.getvalue()
-
-
-def _git_directory(path: Path) -> Path | None:
-    """The git directory of the repository at this path; null where there is no folder."""
-    if not path.is_dir():
-        return None
-    for candidate in (path / ".git", path):
-        try:
-            git("rev-parse", "--git-dir", repository=candidate)
-        except GitError:
-            continue
-        return candidate
-    raise InputError(f"{path} is not a git repository", hint="give a repository's path or URL")
 
 
 def _full_id(local: Path | None, commit: str, file: Path, line: int, repository: str) -> str:

@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import NoReturn
 
-from speedproof.errors import SourceError
+from speedproof.errors import InputError, SourceError
 from speedproof.journal.base import digest_of
 from speedproof.tasks.models import GitSource
 from speedproof.workspace.cache import Cache, Progress
@@ -12,6 +13,7 @@ from speedproof.workspace.index import without_login
 
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_NOT_NAMED = "no branch or tag is named so, and no commit's id begins so"
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -36,10 +38,7 @@ def git_commits(source: GitSource, folder: Path, cache: Cache, progress: Progres
     `folder` is where relative paths start. Raises SourceError naming repository and commit.
     """
     shown = without_login(source.git)
-    address = source.git if is_url(source.git) else str(folder_of(source.git, folder))
-    if not is_url(source.git) and not Path(address).is_dir():
-        raise SourceError(f"the repository {source.git!r} does not exist", hint=f"looked at {address}")
-    digest = digest_of(["git/1", address], 32)
+    address, digest = _address(source, folder)
 
     def make(fresh: Path) -> None:
         progress(f"cloning {shown}")
@@ -58,13 +57,77 @@ def git_commits(source: GitSource, folder: Path, cache: Cache, progress: Progres
         expert = _resolve(repository, address, source, source.expert, progress)
         if source.base is not None:
             return repository, _resolve(repository, address, source, source.base, progress), expert
-    base = _find(repository, f"{expert}^1")
-    if base is None:
+    return repository, _parent(repository, source, expert), expert
+
+
+def git_commits_at_hand(source: GitSource, folder: Path, cache: Cache) -> tuple[Path, str, str] | None:
+    """The same as far as it can be told without copying anything and without the network; null: it cannot.
+
+    A repository on this machine is read itself; of one on the network, the copy in the cache knows the commits that
+    are named by their ids: a branch or a tag may have moved since. Raises SourceError for a commit or folder that is
+    not there, InputError for a folder that is no repository.
+    """
+    address, digest = _address(source, folder)
+    if is_url(source.git):
+        repository = cache.root / "repositories" / digest
+        if not repository.is_dir() or not all(_HASH.fullmatch(n) for n in (source.expert, source.base) if n):
+            return None
+        expert = _find(repository, source.expert)
+        base = expert if source.base is None else _find(repository, source.base)
+        if expert is None or base is None:
+            return None
+    else:
+        repository = git_directory(Path(address))
+        expert = _find_own(repository, source, source.expert)
+        base = expert if source.base is None else _find_own(repository, source, source.base)
+    return repository, _parent(repository, source, expert) if source.base is None else base, expert
+
+
+def git_directory(path: Path) -> Path:
+    """The git directory of the repository in this folder. Raises InputError when there is none."""
+    for candidate in (path / ".git", path):
+        try:
+            git("rev-parse", "--git-dir", repository=candidate)
+        except GitError:
+            continue
+        return candidate
+    raise InputError(f"{path} is not a git repository", hint="give a repository's path or URL")
+
+
+def _address(source: GitSource, folder: Path) -> tuple[str, str]:
+    """Where the repository is, and the name of its copy in the cache. Raises SourceError for a folder that is none."""
+    address = source.git if is_url(source.git) else str(folder_of(source.git, folder))
+    if not is_url(source.git) and not Path(address).is_dir():
+        raise SourceError(f"the repository {source.git!r} does not exist", hint=f"looked at {address}")
+    return address, digest_of(["git/1", address], 32)
+
+
+def _parent(repository: Path, source: GitSource, expert: str) -> str:
+    """The commit before the expert's. Raises SourceError when there is none."""
+    if (base := _find(repository, f"{expert}^1")) is None:
         raise SourceError(
-            f"commit {source.expert} of {shown} has no parent (a first commit, or a shallow clone)",
+            f"commit {source.expert} of {without_login(source.git)} has no parent (a first commit, or a shallow clone)",
             hint="name the `base` commit in the suite, or fetch the history with `git fetch --unshallow`",
         )
-    return repository, base, expert
+    return base
+
+
+def _find_own(repository: Path, source: GitSource, name: str) -> str:
+    """A commit of a repository on this machine, by a name that its copy will know too. Raises SourceError."""
+    found = _find(repository, name)
+    if found and not _HASH.fullmatch(name):
+        words = git("rev-parse", "--symbolic-full-name", "--end-of-options", name, repository=repository).split()
+        refs = [word for word in words if word.startswith(b"refs/")]  # git may repeat the option
+        if not all(ref.startswith((b"refs/heads/", b"refs/tags/")) for ref in refs):
+            found = None  # such as origin/main, which a copy lacks
+    return found or _missing(source, name, _NOT_NAMED)
+
+
+def _missing(source: GitSource, name: str, reason: str) -> NoReturn:
+    raise SourceError(
+        f"commit {name!r} is not in the repository {without_login(source.git)} ({reason})",
+        hint="check `expert` and `base` in the suite, and that the repository is the right one",
+    )
 
 
 def _resolve(repository: Path, address: str, source: GitSource, name: str, progress: Progress) -> str:
@@ -79,7 +142,7 @@ def _resolve(repository: Path, address: str, source: GitSource, name: str, progr
         raise _unreachable(shown, error) from error
     if found := _find(repository, name):
         return found
-    reason = "no branch or tag is named so, and no commit's id begins so"
+    reason = _NOT_NAMED
     if _FULL.fullmatch(name):
         try:
             # A commit that no branch or tag holds: servers that allow it give it by its full id.
@@ -87,10 +150,7 @@ def _resolve(repository: Path, address: str, source: GitSource, name: str, progr
             return name
         except GitError as error:
             reason = error.stderr.splitlines()[-1] if error.stderr else "git gives no reason"
-    raise SourceError(
-        f"commit {name!r} is not in the repository {shown} ({reason})",
-        hint="check `expert` and `base` in the suite, and that the repository is the right one",
-    )
+    _missing(source, name, reason)
 
 
 def _find(repository: Path, name: str) -> str | None:

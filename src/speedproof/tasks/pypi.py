@@ -1,12 +1,13 @@
 """Two source distributions from the package index, made into a repository of two commits."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import requests
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pypi_simple import DistributionPackage, NoSuchProjectError, ProjectPage, PyPISimple
 
 from speedproof.errors import RecordError, SourceError
 from speedproof.journal.base import digest_of
@@ -15,6 +16,9 @@ from speedproof.tasks.sdist import Entry, read_sdist
 from speedproof.workspace.cache import Cache, Progress
 from speedproof.workspace.git import git
 from speedproof.workspace.index import certificates, index_url, without_login
+
+if TYPE_CHECKING:
+    from pypi_simple import DistributionPackage, ProjectPage
 
 BASE_REF = "refs/speedproof/base"
 EXPERT_REF = "refs/speedproof/expert"
@@ -29,7 +33,6 @@ def pypi_commits(source: PypiSource, cache: Cache, progress: Progress) -> Path:
     Raises SourceError when a release or a file of it cannot be had, or the network not be reached.
     """
     pair = source.pypi
-    digest = digest_of(["pypi/1", source.model_dump(mode="json")], 32)
 
     def make(folder: Path) -> None:
         older = read_sdist(download_sdist(pair.package, pair.base, cache, progress))
@@ -41,7 +44,17 @@ def pypi_commits(source: PypiSource, cache: Cache, progress: Progress) -> Path:
         git("init", "--quiet", "--bare", "--object-format=sha1", str(folder))
         git("fast-import", "--quiet", repository=folder, input=stream)
 
-    return cache.entry("sources", digest, make)
+    return cache.entry("sources", _digest(source), make)
+
+
+def pypi_commits_at_hand(source: PypiSource, cache: Cache) -> Path | None:
+    """The same repository where the cache has it; null: only a download can tell."""
+    repository = cache.root / "sources" / _digest(source)
+    return repository if repository.is_dir() else None
+
+
+def _digest(source: PypiSource) -> str:
+    return digest_of(["pypi/1", source.model_dump(mode="json")], 32)
 
 
 def _expert_tree(pair: PypiPair, older: dict[str, Entry], newer: dict[str, Entry]) -> dict[str, Entry]:
@@ -82,6 +95,9 @@ def download_sdist(package: str, release: PypiRelease, cache: Cache, progress: P
     digest = digest_of(["sdist/1", name, version, release.sha256], 32)
 
     def make(folder: Path) -> None:
+        import requests  # both take longer to load than most commands do
+        from pypi_simple import NoSuchProjectError, PyPISimple
+
         progress(f"downloading {package} {version}")
         index = index_url()
         try:

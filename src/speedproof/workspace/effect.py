@@ -4,12 +4,13 @@ import ast
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from pathspec import GitIgnoreSpec
 
-from speedproof.workspace.tree import SYMLINK, Entry, list_tree, read_blobs
+from speedproof.workspace.tree import GITLINK, SYMLINK, Entry, read_blobs, tree_changes
 
 _SCRATCH = {".bak", ".diff", ".log", ".md", ".orig", ".out", ".patch", ".rej", ".rst", ".tmp", ".txt"}
 _BUILD = ("cmakelists", "constraints", "requirements")
@@ -46,9 +47,14 @@ def effect_of(repository: Path, before: str, after: str, protected: Sequence[str
 
     Errs towards "code": only what is known to be without effect is called so.
     """
-    old, new = list_tree(repository, before), list_tree(repository, after)
-    changed = [p for p in {*old, *new} if old.get(p) != new.get(p)]
-    effective = [p for p in changed if _has_effect(repository, p, old.get(p), new.get(p))]
+    changes = tree_changes(repository, before, after)
+    effects = {path: _effect_of_kind(path, old, new) for path, (old, new) in changes.items()}
+    read = [path for path, effect in effects.items() if effect is None]
+    blobs = [entry.blob for path in read for entry in changes[path] if entry is not None]
+    if blobs:
+        with closing(read_blobs(repository, blobs)) as contents:
+            effects |= {path: _says_another_thing(path, next(contents), next(contents)) for path in read}
+    effective = [path for path, effect in effects.items() if effect]
     if not effective:
         return "none"
     tests = GitIgnoreSpec.from_lines(protected)
@@ -57,14 +63,18 @@ def effect_of(repository: Path, before: str, after: str, protected: Sequence[str
     return "code"
 
 
-def _has_effect(repository: Path, path: bytes, old: Entry | None, new: Entry | None) -> bool:
+def _effect_of_kind(path: bytes, old: Entry | None, new: Entry | None) -> bool | None:
+    """Whether a change has an effect, by what kind of file it is made to; null when its content decides."""
     name = PurePosixPath(path.decode(errors="replace"))
     suffix = name.suffix.lower()
     if suffix in {".md", ".rst"} or (suffix in _SCRATCH and old is None and not name.name.lower().startswith(_BUILD)):
         return False
-    if old is None or new is None or old.mode != new.mode or new.mode == SYMLINK:
-        return True
-    before, after = read_blobs(repository, [old.blob, new.blob])
+    unread = old is None or new is None or old.mode != new.mode or new.mode in {SYMLINK, GITLINK}
+    return True if unread else None
+
+
+def _says_another_thing(path: bytes, before: bytes, after: bytes) -> bool:
+    name = PurePosixPath(path.decode(errors="replace"))
     if max(len(before), len(after)) > _LARGEST or b"\0" in before + after:
         return True
     if name.suffix in {".py", ".pyi"}:

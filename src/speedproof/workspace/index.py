@@ -7,8 +7,6 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 _UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -35,7 +33,13 @@ def index_url() -> str:
         if value := os.environ.get(variable):
             # uv allows a name before the address: name=https://…
             return re.sub(r"^[\w.-]+=(?=\w+://)", "", value)
-    return _pip_index() or PYPI_SIMPLE_ENDPOINT
+    return _pip_index() or _pypi()
+
+
+def _pypi() -> str:
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # takes longer to load than most commands do
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def certificates() -> str | bool:
@@ -52,7 +56,7 @@ def certificates() -> str | bool:
 def uv_variables() -> dict[str, str]:
     """What uv must be told: to trust the system's authorities, and of pip's index where it has none of its own."""
     told = {"UV_SYSTEM_CERTS": "true"}
-    if any(os.environ.get(variable) for variable in _UV) or index_url() == PYPI_SIMPLE_ENDPOINT:
+    if any(os.environ.get(variable) for variable in _UV) or index_url() == _pypi():
         return told
     return {**told, "UV_DEFAULT_INDEX": index_url()}
 

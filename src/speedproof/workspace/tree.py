@@ -1,8 +1,9 @@
 """Trees of git written out and read back byte for byte: no filter, attribute, hook or ignore file has a say."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,10 @@ class Entry:
     blob: str
 
 
+GONE = Entry("000000", "0" * 40)
+"""What git writes for a path that is not there."""
+
+
 def list_tree(repository: Path, tree: str) -> dict[bytes, Entry]:
     """Every file of a tree: path → mode and blob id."""
     entries: dict[bytes, Entry] = {}
@@ -33,7 +38,31 @@ def list_tree(repository: Path, tree: str) -> dict[bytes, Entry]:
     return entries
 
 
-def read_blobs(repository: Path, blobs: list[str]) -> Iterator[bytes]:
+NO_RENAMES = ("-r", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+"""How two trees are compared: path by path, with nothing of the repository's settings."""
+
+
+def changed_entries(words: Sequence[bytes]) -> dict[bytes, tuple[Entry | None, Entry | None]]:
+    """Path → entries before and after, from the words of `git diff-tree --raw -z`, as far as these go."""
+    found: dict[bytes, tuple[Entry | None, Entry | None]] = {}
+    for head, path in zip(words[::2], words[1::2], strict=False):
+        if not head.startswith(b":"):
+            break
+        old_mode, mode, old_blob, blob, _ = head[1:].decode().split()
+        before, after = Entry(old_mode, old_blob), Entry(mode, blob)
+        found[path] = (None if before == GONE else before, None if after == GONE else after)
+    return found
+
+
+def tree_changes(repository: Path, before: str, after: str) -> dict[bytes, tuple[Entry | None, Entry | None]]:
+    """Path → entries before and after, of what differs between two trees."""
+    if before == after:
+        return {}
+    raw = git("diff-tree", *NO_RENAMES, "--raw", "--full-index", before, after, repository=repository)
+    return changed_entries(raw.split(b"\0"))
+
+
+def read_blobs(repository: Path, blobs: list[str]) -> Generator[bytes, None, None]:
     """The content of each blob, in order, from one git process."""
     process = subprocess.Popen(
         ["git", f"--git-dir={repository}", "cat-file", "--batch"],
@@ -91,7 +120,14 @@ def give_to(folder: Path, uid: int) -> None:
     """Make `uid` the owner of everything under `folder`, where that is another user and we may."""
     if uid == os.geteuid():
         return
-    subprocess.run(["chown", "-R", "-h", f"{uid}:{uid}", str(folder)], check=True, start_new_session=True)
+    os.chown(folder, uid, uid, follow_symlinks=False)
+    for parent, folders, files in os.walk(os.fsencode(folder), onerror=_raised):
+        for name in (*folders, *files):
+            os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)  # noqa: PTH118 - paths are bytes
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 def remove(folder: Path) -> None:
@@ -101,6 +137,8 @@ def remove(folder: Path) -> None:
     done = _quietly("rm", "-rf", "--one-file-system", "--", str(folder))
     if done.returncode:
         unmount_below(folder)  # an interruption can come between a mount and the note of it
+        if shutil.which("chattr"):  # without a sandbox root's agents can make files immutable
+            _quietly("chattr", "-R", "-f", "-i", "-a", "--", str(folder))
         _quietly("chmod", "-R", "u+rwX", "--", str(folder))
         done = _quietly("rm", "-rf", "--", str(folder))
     if done.returncode:

@@ -32,6 +32,10 @@ class Token:
     expires: datetime | None = None
 
 
+class LoginExpired(InputError):
+    """A login of the host has ended."""
+
+
 class Login(Forwarder):
     """A login kept in a file of the host."""
 
@@ -41,8 +45,8 @@ class Login(Forwarder):
     """The command that logs in again."""
 
     def __init__(self, folder: Path, base_url: str | None = None) -> None:
-        """`folder`: where the agent keeps its configuration. Raises InputError for no login, or one that has
-        expired."""
+        """`folder`: where the agent keeps its configuration. Raises InputError for no login, LoginExpired for
+        one that has ended."""
         self._file = folder / self.file_name
         if base_url is not None:
             self.base_url = base_url
@@ -51,7 +55,7 @@ class Login(Forwarder):
         self._used: dict[str, None] = {}
         self._remember()
         if self._token.expires is not None and self._token.expires <= now():
-            raise InputError(
+            raise LoginExpired(
                 f"this login expired at {self._token.expires:%Y-%m-%d %H:%M} UTC", file=self._file, hint=self.again
             )
 
