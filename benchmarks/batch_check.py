@@ -15,7 +15,7 @@ from speedproof.execution.schedule import Schedule, replayed
 from speedproof.execution.setup import setup_of
 from speedproof.gateway import Patience
 from speedproof.journal import AttemptStore, CallIntent, CallOutcome, RunStore, Usage
-from speedproof.journal.events import AttemptBegan, AttemptSealed, RetryPlanned, RunBegan
+from speedproof.journal.events import AttemptBegan, AttemptSealed, LaneProbed, RetryPlanned, RunBegan
 from speedproof.journal.failure import FailureClass as F
 from speedproof.journal.status import Status
 from speedproof.sandbox.cgroups import groups
@@ -89,6 +89,9 @@ def check(run: RunStore, ledger: Path, items: int) -> tuple[dict[str, int], list
     entries = [json.loads(line) for line in ledger.read_text().splitlines()]
     calls = [call for store in stores for call in calls_of(store)]
     matched, findings = match(calls, [e for e in entries if not _of_probe(e)])
+    probes = sum(event.calls for event in run.events()[0] if isinstance(event, LaneProbed))
+    if (asked := sum(map(_of_probe, entries))) != probes:
+        findings.append(Finding("probes", f"{asked} calls of probes in the ledger, {probes} on record"))
     findings += [*final(run, items), *numbered(run, stores)]
     statuses = [(store, store.status(RULES)) for store in stores]
     findings += [f for store, status in statuses for f in diagnosed(store, status, calls, matched)]
@@ -101,7 +104,7 @@ def check(run: RunStore, ledger: Path, items: int) -> tuple[dict[str, int], list
         "model_calls_on_record": len(calls),
         "calls_cut_by_a_kill": sum(call.outcome is None for call in calls),
         "requests_in_the_ledger": len(entries),
-        "of_them_by_preflight": sum(map(_of_probe, entries)),
+        "of_them_by_preflight": asked,
         "of_them_with_a_fault": sum(e["fault"] is not None for e in entries),
         "usages_compared": sum(c.outcome is not None and c.outcome.usage is not None for c in calls),
     }

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from record_builder import (
@@ -281,6 +281,7 @@ def test_measurements_beside_agents_are_listed(tmp_path: Path) -> None:
 _ENDS = st.sampled_from([GENUINE, NO_EFFECT, RATE_LIMITED, LOGIN_EXPIRED, RECOVERED, CANCELLED])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(_ENDS, max_size=3), min_size=1, max_size=3), st.lists(st.integers(0, 5), max_size=4))
 def test_items_stand_where_the_schedule_says(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[list[object]], events: list[int]

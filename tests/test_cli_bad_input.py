@@ -146,7 +146,7 @@ FLAGS: list[tuple[tuple[str, ...], str]] = [
     ((*PATCH, "--samples", "0"), "--samples"),
     ((*PATCH, "--max-blocks", "3"), "--max-blocks"),
     ((*PATCH, "--bogus"), "No such option"),
-    ((), "Missing option '--agent'"),
+    ((), "there is no agent"),
 ]
 
 

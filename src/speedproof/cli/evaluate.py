@@ -5,7 +5,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from speedproof.cli.options import DEFAULT_STATE, Json, MaxBlocks, MovedSuite, SandboxKind, State, store_of, suite_of
+from speedproof.cli.options import (
+    DEFAULT_STATE,
+    BesideAgents,
+    Json,
+    MaxBlocks,
+    MovedSuite,
+    SandboxKind,
+    State,
+    store_of,
+    suite_of,
+)
 from speedproof.cli.run import conclude
 from speedproof.cli.show import showing
 from speedproof.execution.judging import evaluate_run
@@ -21,6 +31,7 @@ def evaluate(
     state: State = DEFAULT_STATE,
     sandbox: SandboxKind = "bubblewrap",
     max_blocks: MaxBlocks = None,
+    beside_agents: BesideAgents = False,
     as_json: Json = False,
 ) -> None:
     """Judge the patches of a run; evaluations are added, never replaced."""
@@ -31,7 +42,16 @@ def evaluate(
     try:
         with showing(manifest.items) as show:
             method = None if max_blocks is None else Method().up_to(max_blocks)
-            done = evaluate_run(found, loaded, choose_sandbox(sandbox), Cache(), method, again=again, told=show.judging)
+            done = evaluate_run(
+                found,
+                loaded,
+                choose_sandbox(sandbox),
+                Cache(),
+                method,
+                again=again,
+                beside_agents=beside_agents,
+                told=show.judging,
+            )
     finally:
         found.unlock(lock)
     Console(stderr=True, highlight=False).print(f"{len(done)} attempts judged")

@@ -20,16 +20,6 @@ from speedproof.tasks.suite import LoadedSuite, load_suite
 PATIENCE = Patience()
 """How often a call is tried when nobody says otherwise."""
 
-Suite = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file (YAML).")]
-Agents = Annotated[
-    list[str],
-    typer.Option(
-        "--agent",
-        metavar="AGENT",
-        help="NAME or NAME@VERSION (`speedproof agents list`), command:FILE.yaml, or patch:expert, patch:noop, "
-        "patch:FILE. May be repeated.",
-    ),
-]
 Models = Annotated[
     list[str],
     typer.Option(
@@ -142,6 +132,13 @@ Attempts = Annotated[
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Begin nothing when anything is broken, instead of leaving its items out.")
+]
+BesideAgents = Annotated[
+    bool,
+    typer.Option(
+        "--beside-agents",
+        help="Measure although agents of other runs work on this machine; each evaluation records it.",
+    ),
 ]
 Notify = Annotated[
     str | None,

@@ -1,7 +1,6 @@
 """speedproof plan"""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -9,19 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from speedproof.cli.chosen import Agents, From, Suite, Where, chosen
 from speedproof.cli.console import console
-from speedproof.cli.options import DEFAULT_STATE, Jobs, Json, Models, Samples, State, Tasks, store_of, suite_of
-from speedproof.errors import InputError
+from speedproof.cli.options import DEFAULT_STATE, Jobs, Json, Models, Samples, State, Tasks
 from speedproof.execution.estimate import Basis, Figure, Sum
-from speedproof.execution.history import Before, read_history
-from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items, require_same
+from speedproof.execution.history import Before
 from speedproof.execution.planned import WARN_AFTER, Plan, PlannedItem, TaskPlan, make_plan
-from speedproof.execution.selection import select
-from speedproof.journal import Method
 from speedproof.report.text import model as model_text
 from speedproof.report.text import one_line, plural, seconds, usd
 from speedproof.tasks.models import Limits
-from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
 _WHOSE: Mapping[Basis, str] = {
@@ -33,29 +28,10 @@ _WHOSE: Mapping[Basis, str] = {
 }
 Shown = Callable[[float | None], str]
 
-Where = Annotated[
-    list[str],
-    typer.Option(
-        "--where",
-        metavar="EXPR",
-        help="With --from: only items that fit, such as run=model_error, failure=model/auth or attempts>=3 "
-        "(docs/batch.md). May be repeated; all must hold.",
-    ),
-]
-From = Annotated[
-    str | None,
-    typer.Option("--from", metavar="RUN", help="Items of this run: without --where, those that are not done."),
-]
-
 
 def plan(
-    suite: Annotated[
-        Path | None, typer.Argument(metavar="SUITE", help="Suite file (YAML); with --from only where it has moved.")
-    ] = None,
-    agent: Annotated[
-        list[str],
-        typer.Option("--agent", metavar="AGENT", help="As `speedproof run` takes it. May be repeated."),
-    ] = [],  # noqa: B006 - typer copies it
+    suite: Suite = None,
+    agent: Agents = [],  # noqa: B006 - typer copies it
     model: Models = [],  # noqa: B006
     task: Tasks = [],  # noqa: B006
     samples: Samples = 1,
@@ -70,39 +46,19 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Resolve suite × agents × models × samples into items, before anything is spent, and say what they will take."""
-    notes: Sequence[str] = ()
-    method, history = Method(), None
-    if origin is not None:
-        if agent or model or task or samples != 1:
-            raise InputError("--from takes its items from a run", hint="choose among them with --where")
-        run = store_of(state).run(origin)
-        manifest = run.manifest()
-        loaded = suite_of(manifest, suite)
-        history = read_history(state)
-        chosen = select(history.run(run.id), where)
-        items, notes, method, origin = chosen.items, chosen.notes, manifest.method, run.id
-        require_same(loaded, items, run.id)
-    else:
-        if suite is None:
-            raise InputError("there is no suite to plan", hint="speedproof plan SUITE --agent …, or --from RUN")
-        if where:
-            raise InputError("--where chooses among the items of a run", hint="name the run with --from")
-        loaded = load_suite(suite)
-        if not agent:
-            raise InputError("there is no agent to plan for", hint="--agent codex, or --agent patch:expert")
-        items = plan_items(loaded, chosen_tasks(loaded, task), lanes_of(agent, model), samples)
+    these = chosen(suite, agent, model, task, samples, origin, where, state)
     found = make_plan(
-        loaded,
-        items,
+        these.loaded,
+        these.items,
         state=state,
         cache=Cache(),
-        method=method,
+        method=these.method,
         jobs=jobs,
         warn_after=warn_after,
-        origin=origin,
+        origin=these.origin,
         where=where,
-        history=history,
-        notes=notes,
+        history=these.history,
+        notes=these.notes,
     )
     if as_json:
         typer.echo(found.model_dump_json(indent=1))

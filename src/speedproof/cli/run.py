@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from speedproof.analysis import RunReport
+from speedproof.cli.chosen import Agents, From, Suite, Where, chosen
 from speedproof.cli.console import console
 from speedproof.cli.exit_code import exit_code
 from speedproof.cli.options import (
@@ -13,9 +14,9 @@ from speedproof.cli.options import (
     PATIENCE,
     RETRIES,
     AgentPaths,
-    Agents,
     Attempts,
     BaseUrl,
+    BesideAgents,
     Bodies,
     Configured,
     EnvFile,
@@ -39,31 +40,30 @@ from speedproof.cli.options import (
     State,
     StopIllegal,
     Strict,
-    Suite,
     Tasks,
     agent_paths_of,
     settings_of,
 )
 from speedproof.cli.show import showing
 from speedproof.execution.engine import execute_run
-from speedproof.execution.plan import chosen_tasks, lanes_of, plan_items
 from speedproof.execution.progress import progress_of
 from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire, parameters_of, pins_of
 from speedproof.gateway import Budget
-from speedproof.journal import Method, RunStore
+from speedproof.journal import RunStore
 from speedproof.report import print_report, write_report
-from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
 
 
 def run(
     context: typer.Context,
-    suite: Suite,
-    agent: Agents,
-    model: Models = [],  # noqa: B006 - typer copies it
+    suite: Suite = None,
+    agent: Agents = [],  # noqa: B006 - typer copies it
+    model: Models = [],  # noqa: B006
     task: Tasks = [],  # noqa: B006
     samples: Samples = 1,
+    origin: From = None,
+    where: Where = [],  # noqa: B006
     state: State = DEFAULT_STATE,
     sandbox: SandboxKind = "bubblewrap",
     base_url: BaseUrl = None,
@@ -87,14 +87,17 @@ def run(
     attempts: Attempts = RETRIES.most,
     strict: Strict = False,
     notify: Notify = None,
+    beside_agents: BesideAgents = False,
     as_json: Json = False,
 ) -> None:
     """Let agents attempt the tasks of a suite, judge what they made, and report.
 
     Exit code 0: all proven, controls aside; 1: some not; 3: the infrastructure or a provider kept items from a result.
     """
-    loaded = load_suite(suite)
-    items = plan_items(loaded, chosen_tasks(loaded, task), lanes_of(agent, model), samples)
+    these = chosen(suite, agent, model, task, samples, origin, where, state)
+    if not these.items:
+        console().print(f"nothing of run {these.origin} is to be attempted")
+        return
     wire = Wire(
         configured=parameters_of(configure, "--set"),
         pins=pins_of(pin),
@@ -115,15 +118,16 @@ def run(
         retries=replace(RETRIES, most=attempts),
         strict=strict,
         notify=notify,
+        beside_agents=beside_agents,
     )
-    with showing(items) as show:
+    with showing(these.items) as show:
         done = execute_run(
-            loaded,
-            items,
+            these.loaded,
+            these.items,
             setup,
             state=state,
             cache=Cache(),
-            method=Method().up_to(max_blocks),
+            method=these.method.up_to(max_blocks),
             settings=settings_of(context),
             audience=show,
         )

@@ -13,6 +13,7 @@ from speedproof.gateway import ModelChoice
 from speedproof.journal import Record
 from speedproof.sandbox import Sandbox
 from speedproof.workspace.cache import Cache, silent
+from speedproof.workspace.machine import agents_at_work
 
 Told = Callable[[str], None]
 
@@ -137,7 +138,8 @@ def check_agent(
         return CheckedAgent(agent=agent, version=None, model=choice.asked, seconds=0.0, findings=(missing,))
     findings = [Finding(what="installed", ok=True, said=f"{installation.version}, {installation.executable}")]
     told(f"{agent}: one tool round trip with {choice.asked}")
-    held = asyncio.run(probe(adapter, installation, choice, sandbox, wire, cache))
+    with agents_at_work(cache, "a check of agents", told):
+        held = asyncio.run(probe(adapter, installation, choice, sandbox, wire, cache))
     return CheckedAgent(
         agent=agent,
         version=installation.version,

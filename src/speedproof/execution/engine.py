@@ -1,7 +1,7 @@
 """The engine of a run: everything is made ready, then attempted, then judged; a run that was cut off goes on."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,16 @@ from speedproof.execution.work import Audience, Work
 from speedproof.gateway.models import SCRIPTED
 from speedproof.journal import ItemPlan, Method, RunManifest, RunStore, Setting, Store
 from speedproof.journal.base import now
-from speedproof.journal.events import AttemptSealed, Event, ItemExcluded, Judged, JudgingBegan, RunBegan, Stopped
+from speedproof.journal.events import (
+    AttemptSealed,
+    Event,
+    ItemExcluded,
+    Judged,
+    JudgingBegan,
+    LaneProbed,
+    RunBegan,
+    Stopped,
+)
 from speedproof.journal.store import new_run_id
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
@@ -90,9 +99,10 @@ def resume_run(
         if not left and events and isinstance(events[-1], Judged):
             return False
         require_same(loaded, left, run.id)
-        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience, run.folder.parents[1])
+        proven = {name for name, lane in schedule.lanes.items() if lane.ever_answered}
+        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience, run.folder.parents[1], proven)
         for event in events:
-            if isinstance(event, AttemptSealed):
+            if isinstance(event, AttemptSealed | LaneProbed):
                 ready.meter.carry(event.calls, event.usage, event.cost_usd)
         _carry_out(run, loaded, ready, setup, schedule, audience, resumed=True)
     return True
@@ -106,6 +116,7 @@ def _make_ready(
     method: Method,
     audience: Audience,
     state: Path,
+    proven: Collection[str] = (),
 ) -> Ready:
     expected_s = None
     if any(item.model is not None and not item.model.startswith(f"{SCRIPTED}:") for item in items):  # a login may end
@@ -125,6 +136,7 @@ def _make_ready(
         expected_s=expected_s,
         state=state,
         jobs=setup.jobs,
+        proven=proven,
         told=audience.stage,
     )
 
@@ -156,13 +168,34 @@ def _carry_out(
                 work.record(closed)
             for retry in list(schedule.owed()):
                 work.record(retry)
+        for lane, probed in ready.probes.items():
+            work.record(
+                LaneProbed(
+                    at=now(),
+                    lane=lane,
+                    file=run.add_probe(probed.wire),
+                    calls=probed.calls,
+                    usage=probed.usage,
+                    cost_usd=probed.cost_usd,
+                    broken=probed.broken,
+                )
+            )
+            ready.meter.carry(probed.calls, probed.usage, probed.cost_usd)
         for item, exclusion in ready.excluded.items():
             work.record(ItemExcluded(at=now(), item=item, why=exclusion.why, hint=exclusion.hint))
         if work.attempt_all():
             raise KeyboardInterrupt
         record(JudgingBegan(at=now()))
         try:
-            evaluate_run(run, loaded, ready.sandbox, ready.cache, prepared=ready.tasks, told=audience.judging)
+            evaluate_run(
+                run,
+                loaded,
+                ready.sandbox,
+                ready.cache,
+                prepared=ready.tasks,
+                beside_agents=setup.beside_agents,
+                told=audience.judging,
+            )
         except KeyboardInterrupt:
             record(Stopped(at=now(), by="SIGINT", at_once=True))
             raise

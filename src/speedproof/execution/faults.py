@@ -38,6 +38,7 @@ from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache, silent
 from speedproof.workspace.git import git
+from speedproof.workspace.machine import agents_at_work
 
 OPEN_CALL = "open_call"
 """The fault that is the agent's own: it leaves a tool call without an output."""
@@ -173,7 +174,8 @@ def try_faults(
             items=items,
         )
     )
-    return asyncio.run(_cells(ready, run, list(zip(met, items, strict=True)), at_once, told))
+    with agents_at_work(ready.cache, "a fault matrix", told):
+        return asyncio.run(_cells(ready, run, list(zip(met, items, strict=True)), at_once, told))
 
 
 async def _cells(

@@ -176,11 +176,13 @@ def _folders(items: Path) -> Iterator[tuple[tuple[str, int], AttemptStore]]:
     """Every attempt's folder by item and number."""
     if not items.is_dir():
         return
-    for item in os.scandir(items):
-        if item.is_dir():
-            for entry in os.scandir(item):
-                if entry.name.isdecimal():
-                    yield (item.name, int(entry.name)), AttemptStore(Path(entry.path))
+    with os.scandir(items) as found:
+        folders = [item for item in found if item.is_dir()]
+    for item in folders:
+        with os.scandir(item) as found:
+            numbers = [entry for entry in found if entry.name.isdecimal()]
+        for entry in numbers:
+            yield (item.name, int(entry.name)), AttemptStore(Path(entry.path))
 
 
 def _store(run: RunStore, item: str, number: int) -> AttemptStore:

@@ -23,13 +23,15 @@ def evaluate_run(
     method: Method | None = None,
     *,
     again: bool = False,
+    beside_agents: bool = False,
     prepared: dict[str, PreparedTask] | None = None,
     told: Told = lambda _task, _what: None,
 ) -> dict[str, Evaluation]:
     """Judge every sealed attempt that has no evaluation by this method yet, or, with `again`, all of them.
 
-    `method` defaults to the declared one; only evaluations by the declared method count. Returns the evaluations
-    by attempt name. Raises InputError when the suite has changed since the run.
+    `method` defaults to the declared one; only evaluations by the declared method count. `beside_agents`: measure
+    although agents work on the machine, and record so. Returns the evaluations by attempt name. Raises InputError when
+    the suite has changed since the run.
     """
     manifest = run.manifest()
     method = method or manifest.method
@@ -72,6 +74,7 @@ def evaluate_run(
             method,
             host_facts(),
             declared=method == manifest.method,
+            beside_agents=beside_agents,
             told=lambda what, name=name: told(name, what),  # type: ignore[misc]
         ) as judge:
             evaluations = judge.judge(patches)

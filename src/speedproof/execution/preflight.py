@@ -6,7 +6,7 @@ to see; what is merely missing lowers what can be concluded, and is said. The do
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -23,10 +23,12 @@ from speedproof.execution.checks import Checks, Exclusion
 from speedproof.execution.controls import control_patch
 from speedproof.execution.enforced import require_enforced
 from speedproof.execution.host import host_facts
+from speedproof.execution.probe import Probed
 from speedproof.execution.probing import probe_lanes
 from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway import Budget, Meter, ModelChoice, require_price, resolve_model
 from speedproof.gateway.environment import environment
+from speedproof.gateway.models import SCRIPTED
 from speedproof.gateway.upstreams.logins import LoginExpired
 from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.journal.base import now
@@ -65,6 +67,8 @@ class Ready:
     models: dict[str, ModelChoice] = field(default_factory=dict)
     excluded: dict[str, Exclusion] = field(default_factory=dict)
     """Items on which nothing is to be spent, by id; what they need may not be here."""
+    probes: dict[str, Probed] = field(default_factory=dict)
+    """What was asked of real models before the run, by lane: it cost money, so that it belongs to the run."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """What lowers what can be concluded: of which task, agent or model, and what."""
 
@@ -90,13 +94,15 @@ def make_ready(
     expected_s: float | None = None,
     state: Path | None = None,
     jobs: int | Literal["auto"] = "auto",
+    proven: Collection[str] = (),
     told: Told = lambda _: None,
 ) -> Ready:
     """Check what the user gave, the machine and the sandbox; then agents, tasks, leaks, models; qualify the tasks last.
 
-    `expected_s`: seconds that the run will take, as far as anybody knows; `state`: where its records go. Raises the
-    SpeedproofError that says what is wrong with what the user gave, what is wrong with the machine, or, when strict or
-    when no item is left, what is broken first: no attempt has been made then.
+    `expected_s`: seconds that the run will take, as far as anybody knows; `state`: where its records go; `proven`:
+    lanes that need no probe, because a call of theirs has been answered in this run.
+    Raises the SpeedproofError that says what is wrong with what the user gave, what is wrong with the machine, or, when
+    strict or when no item is left, what is broken first: no attempt has been made then.
     """
     ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
     check = Preflight(ready, told, strict=strict)
@@ -117,7 +123,8 @@ def make_ready(
         check.prepare(loaded, loaded.task(name))
     for name, agent in dict.fromkeys((i.task, i.agent) for i in check.left(items)):
         check.scan(name, agent)
-    check.probe([(i.agent, i.model) for i in check.left(items) if i.model is not None], expected_s)
+    lanes = [(i.agent, i.model) for i in check.left(items) if i.model is not None and i.lane not in proven]
+    check.probe(lanes, expected_s)
     for name in dict.fromkeys(i.task for i in check.left(items)):
         check.qualify(name, method)
     check.left(items)
@@ -202,6 +209,8 @@ class Preflight(Checks):
         """One tool round trip of each agent with each model; without one, with our own script. Then the logins."""
         for agent, model, shown in probe_lanes(self.ready, dict.fromkeys(lanes), self.told):
             what = checks.of_lane(agent, model)
+            if model is not None and self.ready.models[model].provider != SCRIPTED:
+                self.ready.probes[what] = shown
             if shown.broken is not None:
                 self.fail(
                     what, AgentError(f"{what}: {shown.broken}", hint=shown.hint or f"speedproof agents check {agent}")

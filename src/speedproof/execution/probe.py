@@ -57,6 +57,8 @@ class Probed(Record):
     """Their known usage together."""
     cost_usd: float | None
     """Their known cost together, in US dollars; null when none is known."""
+    wire: str
+    """The calls as recorded: lines of a calls.jsonl."""
 
     @property
     def said(self) -> str:
@@ -78,7 +80,7 @@ async def probe(
         )
     except (AgentError, SandboxError) as error:
         missing = Finding(what="launched", ok=False, said=error.what, hint=error.hint)
-        return _probed((missing,), error.what, error.hint, time.monotonic() - began, ())
+        return _probed((missing,), error.what, error.hint, time.monotonic() - began, (), "")
     except OSError as error:
         raise RecordError(f"the probe cannot be held: {error}", file=folder, hint="speedproof doctor") from error
     finally:
@@ -86,7 +88,7 @@ async def probe(
     calls = [call for call in trial.calls if not call.side_route]
     findings = (*_findings(adapter, trial, calls), *_pinned(adapter, calls, wire, model))
     broken, hint = _broken(trial, calls, model)
-    return _probed(findings, broken, hint, time.monotonic() - began, calls)
+    return _probed(findings, broken, hint, time.monotonic() - began, calls, trial.wire)
 
 
 def scripted(agent: Agent) -> ModelChoice:
@@ -100,7 +102,7 @@ def scripted(agent: Agent) -> ModelChoice:
 
 
 def _probed(
-    findings: tuple[Finding, ...], broken: str | None, hint: str, seconds: float, calls: Sequence[ModelCall]
+    findings: tuple[Finding, ...], broken: str | None, hint: str, seconds: float, calls: Sequence[ModelCall], wire: str
 ) -> Probed:
     outcomes = [call.outcome for call in calls if call.outcome is not None]
     costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
@@ -112,6 +114,7 @@ def _probed(
         calls=len(calls),
         usage=total_usage(outcome.usage for outcome in outcomes)[0],
         cost_usd=sum(costs) if costs else None,
+        wire=wire,
     )
 
 

@@ -19,6 +19,7 @@ from speedproof.journal.files import write_atomically
 from speedproof.sandbox import Sandbox
 from speedproof.tasks.leak import stamp_of
 from speedproof.workspace.cache import Cache
+from speedproof.workspace.machine import agents_at_work
 
 AT_ONCE = 3
 """Probes under way together."""
@@ -39,7 +40,8 @@ def probe_lanes(
     means: Means, lanes: Iterable[tuple[str, str | None]], told: Told
 ) -> list[tuple[str, str | None, Probed]]:
     """Probe each agent with its model; a null model, or a scripted one, is our own script. Raises RecordError."""
-    return asyncio.run(_probe_lanes(means, list(lanes), told))
+    with agents_at_work(means.cache, "a preflight", told):
+        return asyncio.run(_probe_lanes(means, list(lanes), told))
 
 
 async def _probe_lanes(
@@ -72,7 +74,7 @@ async def _by_script(means: Means, agent: str, told: Told) -> Probed:
     something broken is not kept."""
     adapter, installation, cache, wire = means.agents[agent], means.installations[agent], means.cache, means.wire
     what = [
-        "probe/1",
+        "probe/2",
         __version__,
         f"{now():%Y-%m-%d}",
         Lane(agent, None).identity("")[0],

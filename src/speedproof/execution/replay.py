@@ -24,6 +24,7 @@ from speedproof.sandbox import Sandbox
 from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache, silent
+from speedproof.workspace.machine import agents_at_work
 from speedproof.workspace.tree import remove
 
 
@@ -101,7 +102,8 @@ def replay_attempt(
     scratch = cache.scratch("replay")
     began = time.monotonic()
     try:
-        again, interrupted = asyncio.run(_run(item, ready, RunStore(scratch / run.id), model))
+        with agents_at_work(cache, f"a replay of {store.name}", told):
+            again, interrupted = asyncio.run(_run(item, ready, RunStore(scratch / run.id), model))
         seconds = time.monotonic() - began
         facts = again.read()
         if facts.error is not None:

@@ -68,6 +68,8 @@ class Lane:
     """Its model; null for the patch agent, which calls none."""
     answered: bool = False
     """Whether a call has succeeded since the lane began or went on."""
+    ever_answered: bool = False
+    """Whether one has succeeded in this run at all."""
     running: int = 0
     streak: list[AttemptSealed] = field(default_factory=list)
     """Its last attempts, oldest first, as far as each failed in a way that others of the lane may share."""
@@ -143,6 +145,7 @@ class Schedule:
                 item.sealed.append(event)
                 item.retry = None  # begun by a process that was killed before it could record so
                 lane.answered = lane.answered or event.answered
+                lane.ever_answered = lane.ever_answered or event.answered
                 self._count(lane, event)
             case RetryPlanned():
                 item.retry = event

@@ -35,6 +35,8 @@ class Setup:
     """Consecutive attempts with the same failure after which a lane opens."""
     strict: bool = False
     """Whether the run does not start when anything that it needs is broken."""
+    beside_agents: bool = False
+    """Whether to measure although agents of other runs work on the machine."""
     notify: str | None = None
     """Shell command that is run when a lane opens, money or a login runs out, and at the end."""
 

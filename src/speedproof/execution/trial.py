@@ -31,6 +31,8 @@ class Trial:
 
     calls: tuple[ModelCall, ...]
     """Its requests with what came back."""
+    wire: str
+    """They as recorded: its calls.jsonl."""
     outcome: AgentOutcome | None
     """What the agent says of itself."""
     finished: Finished
@@ -107,6 +109,7 @@ async def hold_trial(
     left = Left(home=home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
     return Trial(
         calls=_calls(store),
+        wire=(record / "calls.jsonl").read_text(encoding="utf-8"),
         outcome=agent.outcome(left),
         finished=ran.finished,
         stopped=ran.stopped,

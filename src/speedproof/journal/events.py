@@ -32,6 +32,27 @@ class RunBegan(Record):
     """Whether another process worked on the run before."""
 
 
+class LaneProbed(Record):
+    """Before its attempts, an agent was let make calls to its real model, to see that both work."""
+
+    event: Literal["lane_probed"] = "lane_probed"
+    """Marks the line."""
+    at: datetime
+    """When it was recorded, UTC."""
+    lane: str
+    """The agent and model."""
+    file: str
+    """The file of the run that holds the calls, like an attempt's calls.jsonl."""
+    calls: int
+    """Model calls."""
+    usage: Usage
+    """Sum of their known usage."""
+    cost_usd: float | None
+    """Sum of their known costs in US dollars; null when no call has one."""
+    broken: str | None
+    """Why no attempt of it can succeed; null when one can."""
+
+
 class ItemExcluded(Record):
     """Nothing is spent on an item, because something that it needs is broken."""
 
@@ -200,6 +221,7 @@ class Judged(Record):
 
 Event = Annotated[
     RunBegan
+    | LaneProbed
     | ItemExcluded
     | AttemptBegan
     | AttemptSealed

@@ -213,6 +213,14 @@ class RunStore:
                 bad.append(BadLine(number, torn, line[:200].decode(errors="replace")))
         return good, bad
 
+    def add_probe(self, calls: str) -> str:
+        """Write the calls of a probe as probes/<number>.jsonl; the name of that file within the run's folder."""
+        folder = self.folder / "probes"
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{len(list(folder.glob('[0-9]*.jsonl'))) + 1:03d}.jsonl"
+        write_atomically(file, calls)
+        return f"{folder.name}/{file.name}"
+
     def new_attempt(self, item: str) -> AttemptStore:
         """Create the folder of the item's next attempt; never one that exists."""
         parent = self.folder / "items" / item
