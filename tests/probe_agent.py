@@ -12,6 +12,7 @@ from speedproof.agents.protocol import Installation, Launch, LaunchContext, Left
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.execution.attempt import run_attempt
 from speedproof.execution.preflight import Ready
+from speedproof.execution.stop import Stop
 from speedproof.gateway import Gateway, ModelChoice, resolve_model
 from speedproof.journal import Attempt, AttemptStore, ItemPlan, RunStore, Status
 from speedproof.journal.attempt import AgentOutcome
@@ -173,7 +174,7 @@ def attempt(agent: ProbeAgent, prepared: PreparedTask, sandbox: Sandbox, folder:
 
     async def live() -> tuple[AttemptStore, Status]:
         async with Gateway() as gateway:
-            return await run_attempt(run.new_attempt(item.id), item, ready, gateway, asyncio.Event())
+            return await run_attempt(run.new_attempt(item.id), item, ready, gateway, Stop())
 
     return Attempted(*asyncio.run(live()))
 

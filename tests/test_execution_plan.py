@@ -304,8 +304,8 @@ def test_a_script_that_has_changed_since_is_told(tmp_path: Path, project: Projec
         (["--from", "latest", "--where", "run=bad"], "--where 'run=bad': run is never 'bad'\n  next: it is one of"),
         (["--from", "1999"], "no run is called '1999'"),
         (["suite.yaml", "--agent", "patch:noop", "--where", "run=limit"], "--where chooses among the items of a run"),
-        (["suite.yaml"], "there is no agent to plan for"),
-        ([], "there is no suite to plan"),
+        (["suite.yaml"], "there is no agent"),
+        ([], "there is no suite"),
         (["suite.yaml", "--agent", "patch:noop", "--jobs", "many"], "neither auto nor a number"),
     ],
 )

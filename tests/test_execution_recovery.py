@@ -16,6 +16,7 @@ import pytest
 from command_line import PROGRAM, WITH_SHELL_AGENT, Running, call
 from shell_agent import Shell, finds
 from small_project import GENUINE, Project, task_of, write_suite
+from speedproof.agents.registry import get_agent
 from speedproof.diagnosis import RULES
 from speedproof.errors import InputError, RecordError
 from speedproof.execution import recovery
@@ -349,6 +350,29 @@ def test_on_a_full_disk_nothing_is_lost_and_with_space_it_goes_on(template: Path
             assert (store.folder / "trajectory.json").read_text() == "{}\n"
         nothing_is_left(killed.cache)
     assert len(refused) > 2, "one write after the other was refused"
+
+
+def test_a_patch_for_which_there_is_no_space_is_kept_until_there_is(
+    tmp_path: Path, own: Cache, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_suite(tmp_path, task_of(project, workloads=None, tests=None, environment=None))
+    patch = tmp_path / "mine.diff"
+    patch.write_bytes(project.patch({"tools.py": GENUINE}))
+
+    def full(store: AttemptStore, name: str, data: bytes) -> None:
+        raise RecordError("cannot write the record: No space left on device", file=store.folder / name)
+
+    monkeypatch.setattr(recovery, "get_agent", get_agent)
+    with monkeypatch.context() as patched:
+        patched.setattr(AttemptStore, "write_bytes", full)
+        done = call("run", "suite.yaml", "--agent", f"patch:{patch}", cwd=tmp_path, cache=own.root)
+    assert done.returncode == 2
+    assert "o space left on device" in done.stderr and "speedproof resume" in done.stderr
+    assert len(list(all_scratch(own))) == 1 and mounted_below(own.root) == []
+    found = Killed(tmp_path, own)
+    assert found.store.read().state == "open"
+    _, status = found.recover()
+    assert (status.run, status.patch) == ("crashed", "applied")
 
 
 @contextmanager

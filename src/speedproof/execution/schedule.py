@@ -179,9 +179,12 @@ class Schedule:
         return "waiting" if item.retry is None else "retrying"
 
     def startable(self, now: datetime) -> Iterator[ItemPlan]:
-        """Items of which any may be attempted at this time, in the plan's order."""
-        for name in self._open:
+        """Items of which any may be attempted at this time, in the plan's order; those that were cut off last, so that
+        one which takes the harness down with it does not keep the others from their turn."""
+        for name, cut_off in ((name, cut_off) for cut_off in (False, True) for name in self._open):
             item = self.items[name]
+            if item.interrupted is not cut_off:
+                continue
             if self.state(item) not in {"waiting", "retrying"} or self.lanes[item.plan.lane].busy:
                 continue
             if item.retry is None or item.retry.not_before <= now:
