@@ -135,7 +135,7 @@ def test_a_pin_that_could_not_be_set_is_not_said_to_be() -> None:
 
 
 def test_a_model_of_one_item_may_be_the_side_model_of_another_and_keeps_its_pins() -> None:
-    wire = Wire(pins={None: {"temperature": 0}}, side_models=("small",))
+    wire = Wire(pins={"": {"temperature": 0}}, side_models=("small",))
     for name, side in (("large", {"small": {}}), ("small", {})):
         rules = wire.rules(ModelChoice(f"p/{name}", "p", name, Anthropic(key="k" * 20)))
         assert rules.side == side

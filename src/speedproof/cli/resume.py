@@ -21,14 +21,17 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped or killed: nothing of it is lost, and nothing that is done is done again.
 
-    Exit codes are those of `run`.
+    Exit codes are those of `run`; 0 when nothing was left to do.
     """
     found = store_of(state).run(run)
     manifest = found.manifest()
     loaded = suite_of(manifest, suite)
     with showing(manifest.items, found.events()[0]) as show:
         more = resume_run(found, loaded, cache=Cache(), audience=show, jobs=jobs)
-    if not more and not as_json:
+    if not more and as_json:
+        conclude(found, found.folder / "report", as_json=True)
+        return
+    if not more:
         console().print(f"nothing of run {found.id} is left to do; `speedproof report {found.id}` shows it")
         return
     report = conclude(found, found.folder / "report", as_json=as_json)

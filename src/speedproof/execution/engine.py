@@ -95,7 +95,8 @@ def resume_run(
                 log.append(sealed)
                 schedule.apply(sealed)
                 events.append(sealed)
-        left = [item.plan for item in schedule.items.values() if schedule.state(item) != "done"]
+        owed = {retry.item for retry in schedule.owed()}
+        left = [i.plan for i in schedule.items.values() if i.plan.id in owed or schedule.state(i) != "done"]
         if not left and events and isinstance(events[-1], Judged):
             return False
         require_same(loaded, left, run.id)

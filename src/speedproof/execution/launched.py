@@ -110,7 +110,7 @@ class Launched:
                     group=bounds.group,
                     supervised=True,
                 )
-        except (SandboxError, OSError):
+        except BaseException:
             bounds.abandon()
             raise
         finally:

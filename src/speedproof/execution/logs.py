@@ -24,9 +24,9 @@ class LogWriter:
 
     def __init__(self, path: Path) -> None:
         """Open the log and a pipe; `descriptor` is the end to hand to the process. Raises OSError."""
+        self._file = path.open("wb")
         self._read, self.descriptor = os.pipe()
         self._holds = _widened(self._read)
-        self._file = path.open("wb")
         self.last_output = time.monotonic()
         """time.monotonic() of the last byte."""
         self.silent = True

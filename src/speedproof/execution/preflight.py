@@ -97,7 +97,8 @@ def make_ready(
     proven: Collection[str] = (),
     told: Told = lambda _: None,
 ) -> Ready:
-    """Check what the user gave, the machine and the sandbox; then agents, tasks, leaks, models; qualify the tasks last.
+    """Check what the user gave, the machine and the sandbox; then agents, tasks and leaks; qualify the tasks; spend
+    money on probes last.
 
     `expected_s`: seconds that the run will take, as far as anybody knows; `state`: where its records go; `proven`:
     lanes that need no probe, because a call of theirs has been answered in this run.
@@ -123,10 +124,10 @@ def make_ready(
         check.prepare(loaded, loaded.task(name))
     for name, agent in dict.fromkeys((i.task, i.agent) for i in check.left(items)):
         check.scan(name, agent)
-    lanes = [(i.agent, i.model) for i in check.left(items) if i.model is not None and i.lane not in proven]
-    check.probe(lanes, expected_s)
     for name in dict.fromkeys(i.task for i in check.left(items)):
         check.qualify(name, method)
+    lanes = [(i.agent, i.model) for i in check.left(items) if i.model is not None and i.lane not in proven]
+    check.probe(lanes, expected_s)
     check.left(items)
     ready.excluded = {i.id: why for i in items if (why := check.excluded(i)) is not None}
     ready.notes = check.notes

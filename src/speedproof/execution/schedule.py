@@ -193,11 +193,14 @@ class Schedule:
     def wakes_at(self, after: datetime) -> datetime | None:
         """When the next item or lane goes on by itself, later than `after`; None: nothing does. What could go on before
         that waits for something else: for room, or for its lane to be tried out."""
-        moments = [lane.opened.resets_at for lane in self.lanes.values() if lane.opened is not None]
+        moments: list[datetime | None] = []
         for name in self._open:
             item = self.items[name]
-            if self.state(item) == "retrying" and item.retry is not None:
+            state, opened = self.state(item), self.lanes[item.plan.lane].opened
+            if state == "retrying" and item.retry is not None:
                 moments.append(item.retry.not_before)
+            elif state == "held" and item.limited is None and opened is not None:
+                moments.append(opened.resets_at)
         later = (moment for moment in moments if moment is not None and moment > after)
         return min(later, default=None)
 

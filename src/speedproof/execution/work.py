@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
@@ -70,7 +71,9 @@ class Work:
         self._stop = Stop()
         self._moved = asyncio.Event()
         """Set when what may begin has changed otherwise than by the end of an attempt."""
-        self._failure: RecordError | None = None
+        self._looked_at = now()
+        """The time by which it was last decided what may begin: what falls due later wakes the run."""
+        self._failure: Exception | None = None
         """Why nothing more can be recorded; the run ends."""
 
     def attempt_all(self) -> bool:
@@ -87,6 +90,8 @@ class Work:
 
     async def _attempt_all(self) -> bool:
         loop = asyncio.get_running_loop()
+        # each attempt waits for its process in a thread, and needs others to be looked at, ended and collected
+        loop.set_default_executor(ThreadPoolExecutor(3 * self.jobs + 8, "attempts"))
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._asked_to_stop, signal.Signals(number).name)
         async with Gateway(self._told, self.setup.wire.patience) as gateway:
@@ -112,28 +117,35 @@ class Work:
 
     def _begin(self, gateway: Gateway) -> None:
         """Let begin what may begin."""
-        for closed in self.schedule.due(now()):
+        self._looked_at = now()
+        for closed in self.schedule.due(self._looked_at):
             self.record(closed)
         while (item := self._next()) is not None:
-            if not self._may_work():
-                return
             if item.model is not None and (limit := self.ready.meter.exhausted()) is not None:
-                self._agents.leave()
                 self.record(RunLimit(at=now(), item=item.id, limit=limit))
                 continue
-            store = self.run.new_attempt(item.id)
-            self.record(AttemptBegan(at=now(), item=item.id, number=int(store.folder.name)))
+            if not self._may_work():
+                return
+            try:
+                store = self.run.new_attempt(item.id)
+                self.record(AttemptBegan(at=now(), item=item.id, number=int(store.folder.name)))
+            except BaseException:
+                self._agents.leave()
+                raise
             task = asyncio.create_task(
                 run_attempt(store, item, self.ready, gateway, self._stop, partial(self._answered, item))
             )
             self._tasks[task] = item
+        self._measured_by = None  # nobody waits for whoever measures
 
     def _next(self) -> ItemPlan | None:
         """The first item that may begin and finds room; None when there is none now."""
         if len(self._tasks) >= self.jobs:
             return None
         running = [self._needs(item) for item in self._tasks.values()]
-        fitting = (item for item in self.schedule.startable(now()) if self._room.fits(running, self._needs(item)))
+        fitting = (
+            item for item in self.schedule.startable(self._looked_at) if self._room.fits(running, self._needs(item))
+        )
         return next(fitting, None)
 
     def _needs(self, item: ItemPlan) -> Resources:
@@ -159,7 +171,7 @@ class Work:
         """Wait until something may have changed, and record what did. Returns False when nothing will change."""
         timeout = None
         if not self._stop.asked.is_set():
-            if (wakes_at := self.schedule.wakes_at(now())) is not None:
+            if (wakes_at := self.schedule.wakes_at(self._looked_at)) is not None:
                 timeout = max(0.0, (wakes_at - now()).total_seconds())
             if self._measured_by is not None:
                 timeout = min(_LOOK_S, _LOOK_S if timeout is None else timeout)
@@ -185,7 +197,7 @@ class Work:
             for event in list(self.schedule.after(sealed)):
                 self.record(event)
             _require_space(store, status)
-        except RecordError as error:
+        except Exception as error:  # noqa: BLE001 - a bug of ours too: what runs is ended and sealed first, then it is raised
             self._fail(error)
 
     def _told(self, news: PaceChange | ProviderDown) -> None:
@@ -224,7 +236,7 @@ class Work:
         except RecordError as error:
             self._fail(error)
 
-    def _fail(self, error: RecordError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self._stop.asked.set()
         self._moved.set()

@@ -94,9 +94,14 @@ class Confined:
         _adopt_orphans()
         self._namespaced = sandbox.kind != "none"
         self._supervised = supervised and not self._namespaced
-        told, tell = os.pipe()
-        started = sandbox.start(box, tell if self._namespaced else None)
         before = [] if group is None else group.enter()
+        told, tell = os.pipe()
+        try:
+            started = sandbox.start(box, tell if self._namespaced else None)
+        except BaseException:
+            os.close(told)
+            os.close(tell)
+            raise
         if self._supervised:
             before += [sys.executable, "-I", "-S", str(_SUPERVISE), str(tell)]
         self.started_at = time.perf_counter()
