@@ -441,6 +441,14 @@ def spend(schedule: Schedule, ends: Sequence[dict[str, Any]]) -> list[Event]:
     return follows
 
 
+def test_nothing_waits_for_the_reset_of_a_lane_that_has_nothing_left() -> None:
+    schedule = Schedule(plans(("codex", "own/a", 3)), Retries(most=1), BREAKER)
+    used_up = {"run": "model_error", "failure": F.USAGE_LIMIT, "answered": False, "resets_at": later(3600)}
+    (opened,) = spend(schedule, [used_up] * 3)
+    assert isinstance(opened, LaneOpened) and schedule.count()["done"] == 3
+    assert schedule.wakes_at(START) is None
+
+
 def test_a_run_that_was_cut_between_equal_failures_does_not_hide_that_they_are_equal() -> None:
     schedule = schedule_of(plans(("codex", "own/a", 9)))
     broken = {"run": "infra_error", "failure": F.CONFIG_MISSING, "answered": False}
