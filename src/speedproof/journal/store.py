@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +17,13 @@ from speedproof.journal.attempt import Attempt
 from speedproof.journal.base import Record, now
 from speedproof.journal.call import Call, CallIntent, CallOutcome
 from speedproof.journal.evaluation import Evaluation
+from speedproof.journal.event_log import EventLog, read_events
 from speedproof.journal.events import Event
-from speedproof.journal.files import BadLine, JsonLines, read_jsonl, read_lines, write_atomically
+from speedproof.journal.files import BadLine, read_jsonl, write_atomically
 from speedproof.journal.run import RunManifest
 from speedproof.journal.status import Status
 
 R = TypeVar("R", bound=Record)
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _CALL: TypeAdapter[CallIntent | CallOutcome] = TypeAdapter(Call)
 LONGEST_LOG = 32 << 20
 """Bytes of a log that are read: more than is ever written of one. A foreign one may unpack to gigabytes."""
@@ -170,23 +169,6 @@ class AttemptStore:
         return lines[:-1] if lines[-1] == "" else lines
 
 
-class EventLog:
-    """The scheduler's log of one run, open for appending: a thread may write while another does."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = JsonLines(path)
-        self._writing = threading.Lock()
-
-    def append(self, event: Event) -> None:
-        """Add a line. Raises RecordError when the disk refuses it."""
-        with self._writing:
-            self._file.append(event.model_dump_json())
-
-    def close(self) -> None:
-        """Flush to disk and close."""
-        self._file.close()
-
-
 class RunStore:
     """The folder of one run."""
 
@@ -204,14 +186,7 @@ class RunStore:
 
     def events(self) -> tuple[list[Event], list[BadLine]]:
         """The scheduler's log, and its lines that are torn or damaged."""
-        good: list[Event] = []
-        bad: list[BadLine] = []
-        for number, line, torn in read_lines(self.folder / "events.jsonl"):
-            try:
-                good.append(_EVENT.validate_json(line))
-            except ValidationError:
-                bad.append(BadLine(number, torn, line[:200].decode(errors="replace")))
-        return good, bad
+        return read_events(self.folder / "events.jsonl")
 
     def add_probe(self, calls: str) -> str:
         """Write the calls of a probe as probes/<number>.jsonl; the name of that file within the run's folder."""
