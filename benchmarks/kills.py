@@ -121,26 +121,36 @@ class Kills:
     def __init__(self, place: Place, draw: random.Random) -> None:
         self.place, self.draw = place, draw
         self.number = 0
+        self.takes_s = float("inf")
+        """Seconds of the quickest process that nobody killed."""
         self.during: Counter[str] = Counter()
         """What the run was doing, by its last event or the stage of its attempts."""
         self.wrong: list[str] = []
 
-    def run_once(self, most: int, longest_s: float) -> None:
+    def run_once(self, most: int) -> None:
         """Begin a run, kill it up to `most` times, let it end, and look."""
         known = {run.id for run in self.place.runs()}
         sealed: dict[Path, bytes] = {}
         run: RunStore | None = None
         for _ in range(most):
             process = self.place.begin() if run is None else self.place.resume(run)
-            ended = self._killed(process, self.draw.triangular(0, longest_s, 0.7 * longest_s))
+            ended = self._killed(process, self.draw.triangular(0, self.takes_s, 0.7 * self.takes_s))
             run = next((found for found in self.place.runs() if found.id not in known), None)
             if ended:
                 break
             self._note(run, sealed)
-        process = self.place.begin() if run is None else self.place.resume(run)
-        self._ended(process)
+        self.whole(run)
         run = next(found for found in self.place.runs() if found.id not in known)
         self._look(run, sealed)
+
+    def whole(self, run: RunStore | None) -> None:
+        """Begin a run, or go on with one, and let it come to its end."""
+        began = time.monotonic()
+        process = self.place.begin() if run is None else self.place.resume(run)
+        _, said = process.communicate(timeout=300)
+        self._require_well(process, said)
+        if run is None:
+            self.takes_s = min(self.takes_s, time.monotonic() - began)
 
     def _killed(self, process: subprocess.Popen[str], seconds: float) -> bool:
         """Kill a process after so many seconds; returns whether it had ended by itself."""
@@ -155,10 +165,6 @@ class Kills:
             return False
         self._require_well(process, said)
         return True
-
-    def _ended(self, process: subprocess.Popen[str]) -> None:
-        _, said = process.communicate(timeout=300)
-        self._require_well(process, said)
 
     def _require_well(self, process: subprocess.Popen[str], said: str) -> None:
         if process.returncode not in {0, 1} or "Traceback" in said:
@@ -267,11 +273,9 @@ def main() -> None:
     began = time.monotonic()
     place = Place(folder, chosen.sandbox)
     kills = Kills(place, random.Random(chosen.seed))
-    kills._ended(place.begin())  # how long one takes that nobody kills
-    kills._look(place.runs()[-1], {})
-    longest_s = time.monotonic() - began
+    kills.whole(None)
     while kills.number < chosen.kills and not kills.wrong:
-        kills.run_once(min(chosen.a_run, chosen.kills - kills.number), longest_s)
+        kills.run_once(min(chosen.a_run, chosen.kills - kills.number))
     table = Table("the kill came during", "times", box=None, header_style="dim")
     for what, times in kills.during.most_common():
         table.add_row(what, f"{times:,}")

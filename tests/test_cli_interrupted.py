@@ -133,6 +133,7 @@ def test_a_kill_at_any_moment_leaves_every_record_readable_and_nothing_running(
             command.wait_for(line)
             command.kill_after(draw.uniform(0, most))
         assert not any("Traceback" in command.said for command in commands)
+    assert call("gc", "--free", cwd=tmp_path, cache=own).returncode == 0
     assert Cache(own).scratch("after").is_dir()
     assert len(list((own / "work").glob("*/*"))) == 1, "the next process sweeps up what the killed ones left"
     wait_until_nobody_sees(own)

@@ -23,7 +23,7 @@ from speedproof.execution import recovery
 from speedproof.execution.recovery import DAMAGED, GONE, end_left_of, recover
 from speedproof.execution.scratch import all_scratch
 from speedproof.journal import Attempt, AttemptStore, FailureClass, RunStore, Status, Store
-from speedproof.journal.events import AttemptSealed
+from speedproof.journal.events import AttemptSealed, JudgingBegan
 from speedproof.journal.files import BadLine, read_jsonl
 from speedproof.sandbox.cgroups import left_groups
 from speedproof.sandbox.orphans import MARK, orphans, own_mark
@@ -260,6 +260,16 @@ def test_a_folder_without_facts_gets_those_that_are_known(killed: Killed) -> Non
     assert (status.run, status.patch) == ("crashed", "missing")
     assert status.diagnosis is not None and status.diagnosis.stage == "prepare"
     assert [p.name for p in empty.folder.iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_a_killed_judge_was_writing_is_removed(killed: Killed) -> None:
+    attempt, _ = killed.recover()
+    folder = killed.store.folder / "evaluations"
+    folder.mkdir()
+    (folder / ".abc.json.123.tmp").write_text("{")
+    sealed = AttemptSealed.model_construct(item=attempt.item, number=1)
+    assert list(recover(killed.run, killed.cache, [sealed, JudgingBegan(at=attempt.opened_at)])) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_workspace_that_is_gone_is_said_to_be(killed: Killed) -> None:

@@ -34,6 +34,7 @@ from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.journal.base import now
 from speedproof.sandbox import Bubblewrap, HostSandbox, Sandbox
 from speedproof.sandbox.bubblewrap import system_paths
+from speedproof.sandbox.orphans import end_orphans
 from speedproof.tasks.leak import Leak, Root, interpreter_roots, scan_roots, stamp_of
 from speedproof.tasks.models import Limits, Task
 from speedproof.tasks.suite import LoadedSuite
@@ -105,6 +106,7 @@ def make_ready(
     Raises the SpeedproofError that says what is wrong with what the user gave, what is wrong with the machine, or, when
     strict or when no item is left, what is broken first: no attempt has been made then.
     """
+    end_orphans()  # what killed processes left running would share the machine
     ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
     check = Preflight(ready, told, strict=strict)
     for model in dict.fromkeys(i.model for i in items if i.model is not None):

@@ -16,7 +16,7 @@ from speedproof.execution.scratch import all_scratch, scratch_of
 from speedproof.journal import Attempt, AttemptStore, ItemPlan, RunStore, Status, Transition
 from speedproof.journal.attempt import Stage
 from speedproof.journal.base import now
-from speedproof.journal.events import AttemptSealed, Event
+from speedproof.journal.events import AttemptSealed, Event, Judged, JudgingBegan
 from speedproof.journal.files import remove_unfinished
 from speedproof.sandbox.cgroups import left_groups
 from speedproof.sandbox.orphans import end_orphans
@@ -36,14 +36,17 @@ def recover(run: RunStore, cache: Cache, events: Iterable[Event]) -> Iterator[tu
     that was sealed already is only given its status where that is missing. Raises RecordError when the disk refuses,
     or a workspace cannot be mounted again: nothing is lost then, and the next call goes on.
     """
+    events, stores = list(events), list(run.attempts())
     sealed = {(event.item, event.number) for event in events if isinstance(event, AttemptSealed)}
-    left = [store for store in run.attempts() if (store.folder.parent.name, int(store.folder.name)) not in sealed]
+    left = [store for store in stores if (store.folder.parent.name, int(store.folder.name)) not in sealed]
+    remove_unfinished(run.folder)
+    for store in stores if _judging_was_cut_off(events) else left:
+        remove_unfinished(store.folder)
     if not left:
         return
     end_left_of(run, cache)
     items = {item.id: item for item in run.manifest().items}
     for store in left:
-        remove_unfinished(store.folder)
         attempt = _read(store)
         if attempt is None or attempt.state == "open":
             _Recovery(store, items[store.folder.parent.name], attempt, cache).seal()
@@ -62,6 +65,13 @@ def end_left_of(run: RunStore, cache: Cache) -> int:
         ended += len(group.kill())
         group.remove()
     return ended + sum(end_work_in(scratch.folder) for scratch in all_scratch(cache, run.id))
+
+
+def _judging_was_cut_off(events: Iterable[Event]) -> bool:
+    last = None
+    for event in events:
+        last = event if isinstance(event, JudgingBegan | Judged) else last
+    return isinstance(last, JudgingBegan)
 
 
 def _read(store: AttemptStore) -> Attempt | None:

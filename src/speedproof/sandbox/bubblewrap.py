@@ -18,6 +18,7 @@ from speedproof.errors import SandboxError
 from speedproof.journal import SandboxFacts
 from speedproof.sandbox.box import HOME, MODEL_PORT, Box, Mount, Sandbox, Started
 from speedproof.sandbox.facts import PROBE, facts_from_probe
+from speedproof.sandbox.orphans import MARK, own_mark
 from speedproof.sandbox.seccomp import open_filter
 
 SANDBOX_UID = 63999
@@ -129,8 +130,8 @@ class Bubblewrap(Sandbox):
             python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
             argv += [str(python), "-I", "-S", _LAUNCH_INSIDE, str(box.listen), str(MODEL_PORT)]
         fds = tuple(fd for fd in (*box.keep_fds, box.listen, info_fd, calls) if fd is not None)
-        # bubblewrap itself needs only PATH; --clearenv keeps it from the inside
-        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        # bubblewrap itself needs only PATH; --clearenv keeps both from the inside
+        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", MARK: own_mark()}
         if box.cpu is not None:
             argv = ["taskset", "-c", str(box.cpu), *argv]  # outside: inside, the CPU cannot be changed any more
         return Started([*argv, *box.argv], path, fds, opened=() if calls is None else (calls,))

@@ -1,7 +1,8 @@
 """Processes that outlive the harness that started them: marked when they are started, found and ended later.
 
-Only without a sandbox can there be any: bubblewrap's namespace of processes ends with its parent. The mark names the
-harness by its process, and nothing of what it runs; a process that clears its environment carries none.
+Without a sandbox there may be any number. Bubblewrap's namespace of processes ends with its parent; killed in the
+instant in which it splits in two, it leaves a child that waits for ever to be told to begin. The mark names the harness
+by its process, and nothing of what it runs; a process that clears its environment carries none.
 """
 
 import os
