@@ -428,7 +428,8 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, own: Cache, projec
         lock = run.lock()
         found = list(recover(run, own, run.events()[0]))
         run.unlock(lock)
-        assert {status.run for _, status in found} <= {"completed", "crashed"}
+        # an attempt of the shell agent that was sealed, but not yet told of: it never called the model
+        assert {status.run for _, status in found} <= {"completed", "crashed", "agent_error"}
         crashed += sum(status.run == "crashed" for _, status in found)
         check_whole(run, before)
     assert crashed > 3
