@@ -414,13 +414,13 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, own: Cache, projec
     env = {"SHELL_AGENT": "echo 'MINE = 1' >> tools.py; setsid -f sleep 300; sleep 0.2"}
     draw = random.Random()
     kinds = [(controls, PROGRAM), (shell, WITH_SHELL_AGENT)]
-    for _ in range(3):
+    for _ in range(2):
         commands = [
             Running(*words, cwd=tmp_path, cache=own.root, program=program, env=env) for words, program in 2 * kinds
         ]
         for command in commands:
             command.wait_for(": running")
-            command.kill_after(draw.uniform(0, 0.8))
+            command.kill_after(draw.uniform(0, 0.5))
         assert not any("Traceback" in command.said for command in commands)
     crashed = 0
     for run in Store(tmp_path / "state").runs():
@@ -432,7 +432,7 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, own: Cache, projec
         assert {status.run for _, status in found} <= {"completed", "crashed", "agent_error"}
         crashed += sum(status.run == "crashed" for _, status in found)
         check_whole(run, before)
-    assert crashed > 3
+    assert crashed > 0, "no kill came while an attempt was under way"
     nothing_is_left(own)
 
 

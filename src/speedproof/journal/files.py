@@ -36,8 +36,8 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what a killed process was writing, in `folder` or in a folder of it, to replace something with it."""
-    for file in (*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")):
+    """Remove what a killed process was writing, anywhere below `folder`, to replace something with it."""
+    for file in list(folder.rglob(".*.tmp")):
         file.unlink()
 
 
