@@ -29,7 +29,7 @@ from speedproof.journal import Method, RunManifest, Store
 from speedproof.journal.base import now
 from speedproof.journal.store import new_run_id
 from speedproof.sandbox import Bubblewrap
-from speedproof.tasks.suite import load_suite
+from speedproof.tasks.suite import LoadedSuite, load_suite
 from speedproof.workspace.cache import Cache
 
 BYTES_A_FILE = 16 << 10
@@ -92,9 +92,8 @@ def main() -> None:
     print(f"{'ratio (attempt / worktree)':34}{result['ratio']:10.2f}{result['cpu_ratio']:14.2f}")
 
 
-def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
-    """Medians of `rounds` of each, taken in turn."""
-    repository = make_repository(folder, files)
+def noop_suite(folder: Path) -> LoadedSuite:
+    """A suite of one task on the made repository: to do nothing."""
     suite = folder / "suite.yaml"
     suite.write_text(
         "name: benchmark\n"
@@ -103,7 +102,13 @@ def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
         "    source: {git: ./repository, expert: HEAD}\n"
         "    instructions: Do nothing.\n"
     )
-    loaded = load_suite(suite)
+    return load_suite(suite)
+
+
+def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
+    """Medians of `rounds` of each, taken in turn."""
+    repository = make_repository(folder, files)
+    loaded = noop_suite(folder)
     (item,) = plan_items(loaded, loaded.suite.tasks, [Lane("patch", None, "noop")])
     cache = Cache(folder / "cache")
     ready = make_ready(loaded, [item], Bubblewrap(), cache, Method())
@@ -112,7 +117,7 @@ def measure(folder: Path, rounds: int, files: int) -> dict[str, float]:
         created_at=now(),
         speedproof="benchmark",
         suite=loaded.suite.name,
-        suite_file=str(suite),
+        suite_file=str(loaded.file),
         suite_digest=loaded.digest(),
         host=host_facts(),
         settings={},

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from attempt import make_repository
+from attempt import make_repository, noop_suite
 
 from speedproof.errors import EnvironmentFailed
 from speedproof.execution.engine import execute_run
@@ -41,7 +41,7 @@ from speedproof.execution.setup import Setup
 from speedproof.journal import ItemPlan, Method, RunStore, Store
 from speedproof.journal.events import AttemptBegan, AttemptSealed, Event, Judged, JudgingBegan, RunBegan
 from speedproof.journal.store import new_run_id
-from speedproof.tasks.suite import LoadedSuite, load_suite
+from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
 from speedproof.workspace.environment import build_environment
 
@@ -215,15 +215,7 @@ def command_s(folder: Path, *words: str) -> float:
 def measure(rounds: int, number: int, files: int, many: int, folder: Path) -> dict[str, Any]:
     """All figures, as `--json` prints them; null for an arm that is not there."""
     repository = make_repository(folder, files)
-    suite = folder / "suite.yaml"
-    suite.write_text(
-        "name: benchmark\n"
-        "tasks:\n"
-        "  - name: noop\n"
-        "    source: {git: ./repository, expert: HEAD}\n"
-        "    instructions: Do nothing.\n"
-    )
-    loaded = load_suite(suite)
+    loaded = noop_suite(folder)
     plan = plan_items(loaded, loaded.suite.tasks, [Lane("patch", None, "noop")], max(number, many))
     python = version = missing = None
     try:

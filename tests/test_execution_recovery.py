@@ -414,7 +414,7 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, own: Cache, projec
     env = {"SHELL_AGENT": "echo 'MINE = 1' >> tools.py; setsid -f sleep 300; sleep 0.2"}
     draw = random.Random()
     kinds = [(controls, PROGRAM), (shell, WITH_SHELL_AGENT)]
-    for _ in range(2):
+    for _ in range(3):
         commands = [
             Running(*words, cwd=tmp_path, cache=own.root, program=program, env=env) for words, program in 2 * kinds
         ]
@@ -428,11 +428,12 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path, own: Cache, projec
         lock = run.lock()
         found = list(recover(run, own, run.events()[0]))
         run.unlock(lock)
-        # an attempt of the shell agent that was sealed, but not yet told of: it never called the model
-        assert {status.run for _, status in found} <= {"completed", "crashed", "agent_error"}
+        for store, status in found:
+            sealed_by_its_own = store.read().recovered_at is None  # and not yet told of: the shell agent calls no model
+            assert status.run in ({"completed", "agent_error"} if sealed_by_its_own else {"crashed"})
         crashed += sum(status.run == "crashed" for _, status in found)
         check_whole(run, before)
-    assert crashed > 0, "no kill came while an attempt was under way"
+    assert crashed > 3
     nothing_is_left(own)
 
 

@@ -38,21 +38,17 @@ def evaluate(
     found = store_of(state).run(run)
     manifest = found.manifest()
     loaded = suite_of(manifest, suite)
-    lock = found.lock()
-    try:
-        with showing(manifest.items) as show:
-            method = None if max_blocks is None else Method().up_to(max_blocks)
-            done = evaluate_run(
-                found,
-                loaded,
-                choose_sandbox(sandbox),
-                Cache(),
-                method,
-                again=again,
-                beside_agents=beside_agents,
-                told=show.judging,
-            )
-    finally:
-        found.unlock(lock)
+    with found.held(), showing(manifest.items) as show:
+        method = None if max_blocks is None else Method().up_to(max_blocks)
+        done = evaluate_run(
+            found,
+            loaded,
+            choose_sandbox(sandbox),
+            Cache(),
+            method,
+            again=again,
+            beside_agents=beside_agents,
+            told=show.judging,
+        )
     Console(stderr=True, highlight=False).print(f"{len(done)} attempts judged")
     conclude(found, found.folder / "report", as_json=as_json)

@@ -1,8 +1,8 @@
 """The engine of a run: everything is made ready, then attempted, then judged; a run that was cut off goes on."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -68,7 +68,7 @@ def execute_run(
         items=tuple(items),
     )
     run = Store(state).create_run(manifest)
-    with _held(run):
+    with run.held():
         schedule = Schedule(items, setup.retries, setup.breaker)
         _carry_out(run, loaded, ready, setup, schedule, audience, resumed=False)
     return run
@@ -82,7 +82,7 @@ def resume_run(
     `jobs` stands in place of the run's own. Raises as execute_run, and InputError when another process works on the
     run, or its tasks have changed since.
     """
-    with _held(run):
+    with run.held():
         manifest = run.manifest()
         setup = setup_of(manifest)
         setup = setup if jobs is None else replace(setup, jobs=jobs)
@@ -201,13 +201,3 @@ def _carry_out(
             record(Stopped(at=now(), by="SIGINT", at_once=True))
             raise
         record(Judged(at=now()))
-
-
-@contextmanager
-def _held(run: RunStore) -> Iterator[None]:
-    """Hold the run's lock. Raises InputError when another process has it."""
-    lock = run.lock()
-    try:
-        yield
-    finally:
-        run.unlock(lock)

@@ -25,7 +25,7 @@ from speedproof.journal.events import (
 )
 
 State = Literal["waiting", "running", "retrying", "held", "excluded", "done"]
-"""waiting: no attempt yet, or the last one was interrupted; retrying: waits for its next attempt; held: its lane is
+"""waiting: no attempt yet, or the last one was cut off; retrying: waits for its next attempt; held: its lane is
 open, or a limit of the run is used up; excluded: something it needs is broken; done: its last attempt stands."""
 
 NO_ANSWER = "no model call succeeded"
@@ -49,14 +49,14 @@ class Item:
     limited: RunLimit | None = None
 
     @property
-    def interrupted(self) -> bool:
-        """Whether its last attempt was cut off by us or by a kill, so that it says nothing."""
-        return bool(self.sealed) and self.sealed[-1].run in {"cancelled", "crashed"}
+    def cut_off(self) -> bool:
+        """Whether its last attempt was cut off, so that it says nothing."""
+        return bool(self.sealed) and self.sealed[-1].cut_off
 
     @property
     def failures(self) -> int:
         """Attempts that failed for a reason that may pass."""
-        return sum(s.run not in {"cancelled", "crashed"} and _transient(s.failure) for s in self.sealed)
+        return sum(not s.cut_off and _transient(s.failure) for s in self.sealed)
 
 
 @dataclass
@@ -155,8 +155,8 @@ class Schedule:
             self._open.setdefault(item.plan.id)
 
     def _count(self, lane: Lane, sealed: AttemptSealed) -> None:
-        if sealed.run in {"cancelled", "crashed"}:
-            return  # says nothing of the lane
+        if sealed.cut_off:
+            return
         if _of_lane(sealed):
             lane.streak.append(sealed)
         else:
@@ -172,7 +172,7 @@ class Schedule:
             return "running"
         if item.excluded is not None:
             return "excluded"
-        if item.sealed and item.retry is None and not item.interrupted:
+        if item.sealed and item.retry is None and not item.cut_off:
             return "done"
         if item.limited is not None or self.lanes[item.plan.lane].opened is not None:
             return "held"
@@ -183,7 +183,7 @@ class Schedule:
         one which takes the harness down with it does not keep the others from their turn."""
         for name, cut_off in ((name, cut_off) for cut_off in (False, True) for name in self._open):
             item = self.items[name]
-            if item.interrupted is not cut_off:
+            if item.cut_off is not cut_off:
                 continue
             if self.state(item) not in {"waiting", "retrying"} or self.lanes[item.plan.lane].busy:
                 continue
@@ -230,7 +230,7 @@ class Schedule:
                 yield retry
 
     def _retry(self, item: Item) -> RetryPlanned | None:
-        if not item.sealed or item.interrupted:
+        if not item.sealed or item.cut_off:
             return None
         last = item.sealed[-1]
         moment = self.retries.next_at(last, failures=item.failures, began_at=item.began_at or last.at)

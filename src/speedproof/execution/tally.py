@@ -223,7 +223,7 @@ class Tally:
         groups: dict[tuple[FailureClass, str | None], list[AttemptSealed]] = {}
         for item in self.schedule.items.values():
             for sealed in item.sealed:
-                if sealed.failure is not None and sealed.run not in {"cancelled", "crashed"}:
+                if sealed.failure is not None and not sealed.cut_off:
                     groups.setdefault((sealed.failure, sealed.fingerprint), []).append(sealed)
         for (failure, _), group in sorted(groups.items(), key=lambda g: -len(g[1]))[:MOST_REASONS]:
             first = min(group, key=lambda sealed: sealed.at)
@@ -269,4 +269,4 @@ def _by_state(states: Iterable[State]) -> dict[State, int]:
 
 def _first_run(item: Item) -> RunStatus | None:
     """How the item's first attempt went that was not cut off by us or by a kill."""
-    return next((sealed.run for sealed in item.sealed if sealed.run not in {"cancelled", "crashed"}), None)
+    return next((sealed.run for sealed in item.sealed if not sealed.cut_off), None)

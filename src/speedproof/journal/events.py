@@ -123,6 +123,11 @@ class AttemptSealed(Record):
     recovered: bool = False
     """Whether it was left open by a process that was killed, and sealed by the next one."""
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was ended by us or by a kill, so that it says nothing of agent or lane."""
+        return self.run in {"cancelled", "crashed"}
+
 
 class RetryPlanned(Record):
     """An attempt failed for a reason that may pass: the item gets another one."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -232,6 +233,15 @@ class RunStore:
     def unlock(self, descriptor: int) -> None:
         """Let go of the run."""
         os.close(descriptor)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock meanwhile. Raises InputError when another process works on the run."""
+        lock = self.lock()
+        try:
+            yield
+        finally:
+            self.unlock(lock)
 
     def is_locked(self) -> bool:
         """Whether a living process works on this run."""
