@@ -1,11 +1,12 @@
 """Speedproof's own attempts in an archive: linked to their own records, with the status that these have."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from speedproof.archives.attempt import READER, attempt_id
 from speedproof.diagnosis import derive
 from speedproof.diagnosis.fingerprint import fingerprint
-from speedproof.journal import AttemptStore
+from speedproof.journal import AttemptStore, RunStore
 from speedproof.journal.base import Evidence
 from speedproof.journal.foreign import ForeignAttempt
 from speedproof.journal.foreign_parts import Clock, ForeignFile, ForeignPatchStatus, Recorded, Told, UsageSource
@@ -73,6 +74,18 @@ def read_own(archive: str, root: Path, folder: str, files: tuple[ForeignFile, ..
         confirmed=status.confirmed,
         own=store.name,
     )
+
+
+def own_attempts(run: RunStore) -> Iterator[ForeignAttempt]:
+    """Every attempt of a run whose own record can be read, as an archive's would be; nothing is imported for it."""
+    for store in run.attempts():
+        folder = store.folder.relative_to(run.folder).as_posix()
+        files = tuple(
+            ForeignFile(path=path.relative_to(store.folder).as_posix(), size=path.stat().st_size, kind="other")
+            for path in sorted(store.folder.rglob("*"))
+            if path.is_file()
+        )
+        yield read_own(run.id, run.folder, folder, files)
 
 
 def _status(store: AttemptStore) -> Status:

@@ -6,9 +6,6 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
-
 from speedproof.errors import InputError
 from speedproof.gateway.forwarding import Forwarder
 from speedproof.gateway.providers import OWN_KEY, PROVIDERS, compatible
@@ -18,6 +15,7 @@ from speedproof.gateway.upstream import Upstream
 from speedproof.journal import Usage
 from speedproof.journal.attempt import Prices
 from speedproof.journal.base import now
+from speedproof.journal.prices import list_price
 from speedproof.tasks.models import slug
 
 SCRIPTED = "scripted"
@@ -50,24 +48,7 @@ class ModelChoice:
             return 0.0
         if not isinstance(self.upstream, Forwarder):
             return None
-        read, write = usage.cache_read or 0, usage.cache_write or 0
-        try:
-            priced = calc_price(
-                PricedUsage(
-                    input_tokens=(usage.uncached_input or 0) + read + write,
-                    cache_read_tokens=read,
-                    cache_write_tokens=write,
-                    cache_write_1h_tokens=min(usage.cache_write_1h or 0, write),
-                    output_tokens=usage.output,
-                ),
-                model_ref=model or self.model,
-                provider_api_url=self.upstream.listed_at,
-                genai_request_timestamp=now(),
-                price_context=dict(terms or {}),
-            )
-        except LookupError:
-            return None
-        return float(priced.total_price)
+        return list_price(usage, model or self.model, now(), listed_at=self.upstream.listed_at, terms=terms)
 
     @property
     def served_by(self) -> str:

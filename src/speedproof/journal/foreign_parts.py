@@ -71,6 +71,11 @@ _ROUTE = re.compile(r"^(?:.*/)?(?:(?:us|eu|apac|global)[.-])?(?:anthropic|openai
 _RELEASE = re.compile(r"-v\d+[:-]\d+$|-\d{4}-?\d\d-?\d\d(?=-|$)")
 
 
+def maker_name(model: str) -> str:
+    """A model's name as its maker gives it: without the route by which it was reached, and that route's release."""
+    return re.sub(r"-v\d+[:-]\d+$", "", _ROUTE.sub("", model, count=1))
+
+
 def plain_name(name: str) -> str:
     """The name of an agent or a model without route, date and spelling: the same for all names of one."""
     plain = _ROUTE.sub("", name.casefold(), count=1)

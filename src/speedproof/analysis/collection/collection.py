@@ -1,0 +1,88 @@
+"""Many attempts, in the order of time: what every question about archives and runs is asked of."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+
+from speedproof.analysis.collection.dimensions import Where, chosen
+from speedproof.analysis.collection.entry import Entry
+
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Attempts of agents, each once, oldest first; those without a time last."""
+
+    entries: tuple[Entry, ...]
+    """The attempts."""
+    copies: tuple[Entry, ...] = ()
+    """Second copies of attempts that are among them: shown, and counted nowhere."""
+    controls: tuple[Entry, ...] = ()
+    """Attempts that apply a given patch and call no model: counted nowhere."""
+    archives: tuple[str, ...] = ()
+    """Ids of the archives and runs that it was read from."""
+    whole: "Collection | None" = field(default=None, repr=False)
+    """What it was chosen from; null for all there is."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], archives: Iterable[str]) -> "Collection":
+        """Sort what was read: second copies and controls apart, the rest by time."""
+        every = sorted(entries, key=lambda e: (e.at or _LAST, e.name))
+        seen: set[tuple[object, ...]] = set()
+        main: list[Entry] = []
+        copies: list[Entry] = []
+        controls: list[Entry] = []
+        for entry in every:
+            attempt = entry.attempt
+            written = attempt.recorded.written
+            key: tuple[object, ...] = (attempt.id,)
+            if attempt.own:
+                key = (attempt.own,)
+            elif attempt.commit and written and attempt.layout == "perf-agents-bench":
+                key = (attempt.commit, written)
+            if attempt.duplicate_of is not None or key in seen:
+                copies.append(entry)
+                continue
+            seen.add(key)
+            (main if entry.control is None else controls).append(entry)
+        return cls(tuple(main), tuple(copies), tuple(controls), tuple(archives))
+
+    def where(self, where: Where) -> "Collection":
+        """Those of which all conditions hold. Raises InputError for a dimension that does not exist."""
+        if not where:
+            return self
+        whole = self.whole or self
+        indexed = self._indexed(where)
+        return replace(self, entries=tuple(e for e in indexed if chosen(e, whole, where)), whole=whole)
+
+    def _indexed(self, where: Where) -> tuple[Entry, ...]:
+        """Those that may be chosen: a name, a run or a whole commit need no look at all the others."""
+        for name, index in (("attempt", self.by_name), ("run", self.by_run)):
+            wanted = where.get(name)
+            if isinstance(wanted, str):
+                return index.get(wanted, ())
+        return self.entries
+
+    @cached_property
+    def by_name(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Name → the attempt."""
+        return {e.name: (e,) for e in self.entries}
+
+    @cached_property
+    def by_run(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Run → its attempts, oldest first; runs in the order of their first attempt."""
+        return _grouped((e.attempt.run, e) for e in self.entries)
+
+    @cached_property
+    def by_commit(self) -> Mapping[str, tuple[Entry, ...]]:
+        """The expert's commit → attempts at it, oldest first; those without a commit are left out."""
+        return _grouped((e.attempt.commit, e) for e in self.entries if e.attempt.commit)
+
+
+def _grouped(pairs: Iterable[tuple[str, Entry]]) -> dict[str, tuple[Entry, ...]]:
+    found: dict[str, list[Entry]] = {}
+    for key, entry in pairs:
+        found.setdefault(key, []).append(entry)
+    return {key: tuple(members) for key, members in found.items()}

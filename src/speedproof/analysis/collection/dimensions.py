@@ -1,0 +1,89 @@
+"""What attempts are chosen by: each dimension with its meaning, and the conditions over them.
+
+A condition is a value, a list of values of which one must hold, or a bound written as text: ">= 50", "< 5". Null
+chooses attempts of which the dimension is unknown; "not null" those of which it is known.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from speedproof.analysis.collection.entry import Entry
+from speedproof.errors import InputError
+
+if TYPE_CHECKING:
+    from speedproof.analysis.collection.collection import Collection
+
+Plain = str | int | float | bool | None
+Where = Mapping[str, Plain | list[Plain]]
+"""Dimension → what must hold; all of them must."""
+
+_BOUND = re.compile(r"(<=|>=|<|>|!=)\s*(-?\d+(?:\.\d+)?)")
+_TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne}
+
+DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
+    "attempt": ("its name: run/item", lambda e, _: e.name),
+    "archive": ("id of the archive or the run it was read from", lambda e, _: e.attempt.archive),
+    "layout": ("what its files are", lambda e, _: e.attempt.layout),
+    "run": ("the run it belongs to", lambda e, _: e.attempt.run),
+    "item": ("name of the item", lambda e, _: e.attempt.item),
+    "task": ("name of the task", lambda e, _: e.attempt.task),
+    "commit": ("the expert's commit, or its beginning", lambda e, _: e.attempt.commit),
+    "repository": ("the repository by its label", lambda e, _: e.attempt.repository),
+    "agent": ("the agent, by evidence or else by label", lambda e, _: e.attempt.agent.value),
+    "model": ("the model, by evidence or else by label", lambda e, _: e.attempt.model.value),
+    "model_evidence": ("what the model's name rests on", lambda e, _: e.attempt.model.confidence),
+    "recorded": ("the status that the archive claims", lambda e, _: e.attempt.recorded.status),
+    "recorded_success": ("whether that means success", lambda e, _: e.recorded),
+    "exit_code": ("the exit code as recorded: negative for a signal", lambda e, _: e.attempt.recorded.exit_code),
+    "run_status": ("how the process went, by our rules", lambda e, _: e.attempt.run_status),
+    "patch": ("what kind of patch there is, by our rules", lambda e, _: e.attempt.patch_status),
+    "patch_bytes": ("bytes of the patch", lambda e, _: e.attempt.patch.size if e.attempt.patch else None),
+    "failure": ("class of the diagnosis", lambda e, _: e.failure.value if e.failure else None),
+    "confidence": (
+        "what the diagnosis rests on: direct, inferred, weak",
+        lambda e, _: e.attempt.diagnosis.confidence if e.attempt.diagnosis else None,
+    ),
+    "usage_source": ("where its tokens are told", lambda e, _: e.attempt.usage_source),
+    "wall_s": ("seconds it ran", lambda e, _: e.attempt.wall_s),
+    "steps": ("steps it took", lambda e, _: e.attempt.steps),
+    "exit_and_patch": ("success rule: exit code 0 and patch bytes", lambda e, _: e.attempt.exit_and_patch),
+    "strict": ("success rule: exit code 0, a patch with an effect, no error", lambda e, _: e.attempt.strict),
+    "confirmed": ("success rule: strict, and the agent's own word and calls agree", lambda e, _: e.attempt.confirmed),
+    "proven": ("success rule: judged correct, faster and clean", lambda e, _: e.proven),
+    "agent_success": (
+        "what the agent says of itself",
+        lambda e, _: e.attempt.outcome.claims_success if e.attempt.outcome else None,
+    ),
+    "date": ("day it was concluded, UTC: 2025-10-08", lambda e, _: e.at.date().isoformat() if e.at else None),
+    "run_items": ("attempts in its run", lambda e, c: len(c.by_run[e.attempt.run])),
+}
+"""Name → what it means, and how an attempt of a collection shows it."""
+
+_BY_BEGINNING = ("commit",)
+
+
+def chosen(entry: Entry, collection: "Collection", where: Where) -> bool:
+    """Whether all conditions hold. Raises InputError for a dimension that does not exist."""
+    for name, wanted in where.items():
+        if name not in DIMENSIONS:
+            raise InputError(f"no dimension is called {name!r}", hint=f"there are: {', '.join(DIMENSIONS)}")
+        value = DIMENSIONS[name][1](entry, collection)
+        if not any(_holds(name, value, one) for one in (wanted if isinstance(wanted, list) else [wanted])):
+            return False
+    return True
+
+
+def _holds(name: str, value: Plain, wanted: Plain) -> bool:
+    if wanted is None or value is None:
+        return value is None and wanted is None
+    if isinstance(wanted, str):
+        if wanted == "not null":
+            return True
+        bound = _BOUND.fullmatch(wanted)
+        if bound and isinstance(value, int | float):
+            return bool(_TESTS[bound[1]](value, float(bound[2])))
+        if name in _BY_BEGINNING:
+            return str(value).startswith(wanted)
+    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

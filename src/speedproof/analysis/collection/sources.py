@@ -1,0 +1,89 @@
+"""Runs and archives by their names, read into one collection."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from speedproof.analysis.collection.collection import Collection
+from speedproof.analysis.collection.entry import Entry
+from speedproof.analysis.row import Row
+from speedproof.analysis.rows import rows
+from speedproof.archives.own import own_attempts
+from speedproof.archives.store import ArchiveStore, archives
+from speedproof.errors import InputError
+from speedproof.journal import RunStore, Store
+from speedproof.journal.foreign import ForeignAttempt
+
+
+def collect(names: Sequence[str], state: Path) -> Collection:
+    """The attempts of these runs and archives; of all that the state folder holds, when none is named.
+
+    A name is the id of an archive, the folder it was imported from, the id of a run, the beginning of one of these, or
+    `latest`. Raises InputError for a name that fits nothing or several, RecordError for a damaged record.
+    """
+    found = sources(names, state)
+    if not found:
+        raise InputError(
+            "there is no run and no archive here", file=state, hint="speedproof import FOLDER, or speedproof demo"
+        )
+    read: list[tuple[ForeignAttempt, Row | None]] = []
+    for one in found:
+        read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one)
+    return Collection.of(_named(read), [one.id for one in found])
+
+
+def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
+    """The archives and runs that these names mean, each once; all there are, when none is named."""
+    known = archives(state)
+    if not names:
+        return [*known, *Store(state).runs()]
+    found: dict[str, ArchiveStore | RunStore] = {}
+    for name in names:
+        one = _archive(name, known) or Store(state).run(name)
+        found.setdefault(one.id, one)
+    return list(found.values())
+
+
+def _archive(name: str, known: Iterable[ArchiveStore]) -> ArchiveStore | None:
+    path = Path(name)
+    every = list(known)
+    if path.is_dir():
+        root = str(path.resolve())
+        imported = [store for store in every if store.manifest().root == root]
+        if not imported:
+            raise InputError("this folder is not imported yet", file=path, hint=f"speedproof import {name}")
+        return imported[0]
+    named = [store for store in every if store.id.startswith(name)]
+    exact = [store for store in named if store.id == name]
+    if len(named) > 1 and not exact:
+        hint = ", ".join(store.id for store in named[:5])
+        raise InputError(f"several archives begin with {name!r}", hint=hint)
+    return next(iter(exact or named), None)
+
+
+def _of_run(run: RunStore) -> Iterator[tuple[ForeignAttempt, Row | None]]:
+    known = {row.name: row for row in rows(run)}
+    for attempt in own_attempts(run):
+        yield attempt, known.get(attempt.own or "")
+
+
+def _named(read: Iterable[tuple[ForeignAttempt, Row | None]]) -> Iterator[Entry]:
+    every = list(read)
+    short = [attempt.own or f"{attempt.run}/{attempt.item}" for attempt, _ in every]
+    times = Counter(short)
+    for (attempt, row), name in zip(every, short, strict=True):
+        if times[name] > 1:
+            name = f"{attempt.archive}/{attempt.folder}{'#' + attempt.part if attempt.part else ''}"
+        yield Entry(attempt, name) if row is None else _own(attempt, row)
+
+
+def _own(attempt: ForeignAttempt, row: Row) -> Entry:
+    return Entry(
+        attempt,
+        row.name,
+        wire_usd=row.cost_usd if row.cost_unknown_calls == 0 else None,
+        proven=row.proven,
+        speedup=row.speedup,
+        control=row.control,
+        unqualified=row.unqualified.message if row.unqualified else None,
+    )
