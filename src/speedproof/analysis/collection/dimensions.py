@@ -1,7 +1,7 @@
 """What attempts are chosen by: each dimension with its meaning, and the conditions over them.
 
-A condition is a value, a list of values of which one must hold, or a bound written as text: ">= 50", "< 5". Null
-chooses attempts of which the dimension is unknown; "not null" those of which it is known.
+A condition is a value, a list of values of which one must hold, or a bound written as text: ">= 50", "< 5", "100..999"
+with both ends. Null chooses attempts of which the dimension is unknown; "not null" those of which it is known.
 """
 
 import operator
@@ -20,6 +20,7 @@ Where = Mapping[str, Plain | list[Plain]]
 """Dimension → what must hold; all of them must."""
 
 _BOUND = re.compile(r"(<=|>=|<|>|!=)\s*(-?\d+(?:\.\d+)?)")
+_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
 _TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne}
 
 DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
@@ -84,6 +85,9 @@ def _holds(name: str, value: Plain, wanted: Plain) -> bool:
         bound = _BOUND.fullmatch(wanted)
         if bound and isinstance(value, int | float):
             return bool(_TESTS[bound[1]](value, float(bound[2])))
+        ends = _RANGE.fullmatch(wanted)
+        if ends and isinstance(value, int | float):
+            return float(ends[1]) <= value <= float(ends[2])
         if name in _BY_BEGINNING:
             return str(value).startswith(wanted)
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

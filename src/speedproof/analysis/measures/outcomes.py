@@ -1,0 +1,122 @@
+"""How attempts ended: as recorded, and by each success rule."""
+
+from speedproof.analysis.collection import Collection
+from speedproof.analysis.measures.counts import attempts
+from speedproof.analysis.measures.measure import Value, count_where, measure, share, the_one
+
+
+@measure("attempts")
+def recorded_successes(chosen: Collection) -> Value:
+    """Attempts whose archive, or whose agent's own word in our runs, claims success."""
+    return count_where(chosen, lambda e: e.recorded)
+
+
+@measure("attempts")
+def recorded_failures(chosen: Collection) -> Value:
+    """Attempts whose archive, or whose agent's own word in our runs, claims anything but success."""
+    return count_where(chosen, lambda e: None if e.recorded is None else not e.recorded)
+
+
+@measure("%")
+def recorded_rate(chosen: Collection) -> Value:
+    """Recorded successes, of all attempts."""
+    return share(recorded_successes.of(chosen), attempts.of(chosen))
+
+
+@measure("attempts")
+def exit_and_patch(chosen: Collection) -> Value:
+    """Attempts with exit code 0 and patch bytes, whatever was recorded."""
+    return count_where(chosen, lambda e: e.attempt.exit_and_patch)
+
+
+@measure("%")
+def exit_and_patch_rate(chosen: Collection) -> Value:
+    """Attempts with exit code 0 and patch bytes, of all attempts."""
+    return share(exit_and_patch.of(chosen), attempts.of(chosen))
+
+
+@measure("attempts")
+def strict(chosen: Collection) -> Value:
+    """Attempts with exit code 0, a patch with an effect and no error."""
+    return count_where(chosen, lambda e: e.attempt.strict)
+
+
+@measure("%")
+def strict_rate(chosen: Collection) -> Value:
+    """Strict successes, of all attempts."""
+    return share(strict.of(chosen), attempts.of(chosen))
+
+
+@measure("attempts")
+def confirmed(chosen: Collection) -> Value:
+    """Strict successes whose agent says so itself, with at least one answer that has output tokens."""
+    return count_where(chosen, lambda e: e.attempt.confirmed)
+
+
+@measure("%")
+def confirmed_rate(chosen: Collection) -> Value:
+    """Confirmed successes, of all attempts."""
+    return share(confirmed.of(chosen), attempts.of(chosen))
+
+
+@measure("attempts")
+def proven(chosen: Collection) -> Value:
+    """Attempts whose patch was judged correct, faster than base and clean. Nobody has judged the patch of a foreign
+    attempt: it is unknown."""
+    return count_where(chosen, lambda e: e.proven)
+
+
+@measure("%")
+def proven_rate(chosen: Collection) -> Value:
+    """Proven successes, of the attempts whose patches were judged or have nothing to judge."""
+    found = proven.of(chosen)
+    judged = count_where(chosen, lambda e: e.proven is not None)
+    return share(found, judged)
+
+
+@measure("attempts")
+def errors_with_text(chosen: Collection) -> Value:
+    """Attempts recorded as a failure whose record holds an error text."""
+    return count_where(chosen, lambda e: e.recorded is False and bool(e.attempt.recorded.error))
+
+
+@measure("attempts")
+def errors_without_text(chosen: Collection) -> Value:
+    """Attempts recorded as a failure whose record holds no error text."""
+    return count_where(chosen, lambda e: e.recorded is False and not e.attempt.recorded.error)
+
+
+@measure("%")
+def errors_without_text_rate(chosen: Collection) -> Value:
+    """Attempts recorded as a failure without an error text, of all recorded as a failure."""
+    return share(errors_without_text.of(chosen), recorded_failures.of(chosen))
+
+
+@measure("attempts")
+def causes_found(chosen: Collection) -> Value:
+    """Attempts for which a cause stands in their files: those that have a diagnosis with evidence."""
+    return count_where(chosen, lambda e: e.attempt.diagnosis is not None and bool(e.attempt.diagnosis.evidence))
+
+
+@measure("text")
+def recorded_status(chosen: Collection) -> Value:
+    """The status as recorded, where all attempts have the same."""
+    return the_one(chosen, lambda e: e.attempt.recorded.status)
+
+
+@measure("")
+def exit_code(chosen: Collection) -> Value:
+    """The exit code as recorded, negative for a signal, where all attempts have the same."""
+    return the_one(chosen, lambda e: e.attempt.recorded.exit_code)
+
+
+@measure("text")
+def run_status(chosen: Collection) -> Value:
+    """How the process went by our rules, where all attempts went alike."""
+    return the_one(chosen, lambda e: e.attempt.run_status)
+
+
+@measure("text")
+def cause(chosen: Collection) -> Value:
+    """The class of the diagnosis, where all attempts have the same."""
+    return the_one(chosen, lambda e: e.failure.value if e.failure else None)
