@@ -1,0 +1,5 @@
+"""The survey: what a collection of attempts says altogether, as a document whose figures carry their measures.
+
+Here live the document's parts, and its sections, one module each. Not here: the measures themselves, and how a document
+is shown (report).
+"""
