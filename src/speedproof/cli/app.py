@@ -41,6 +41,7 @@ class _Speedproof(LazyGroup):
         "gc",
         "import",
         "export",
+        "analyze",
         "suite",
         "agents",
     )

@@ -56,7 +56,7 @@ def write_html(report: RunReport, run: RunStore, folder: Path) -> list[Path]:
                 written.append(folder / BESIDE / f"{anchor(row)}.html")
                 write_file(written[-1], page)
     targets = {r.name: _target(r, beside=details is None) for r in report.rows}
-    page = _render(
+    page = render(
         "report.html",
         report=report,
         heads={r.name: headline(r) for r in report.rows},
@@ -122,7 +122,7 @@ def _attempt(
     row: Row, run: RunStore, to_run: str, links: tuple[tuple[int, str | None], ...], template: str, **more: Any
 ) -> str:
     opened = detail(AttemptStore(run.folder / (row.folder or "")), row)
-    return _render(
+    return render(
         template, view=attempt_view(row, opened, to_run, links), row=row, head=headline(row), id=anchor(row), **more
     )
 
@@ -145,7 +145,8 @@ def _outcomes(report: RunReport) -> list[tuple[Headline, list[str]]]:
     return sorted(found.values(), key=lambda f: (order.index(f[0].tone), -len(f[1])))
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A page from a template, every value cleaned and escaped."""
     return _environment().get_template(template).render(**values)
 
 

@@ -1,7 +1,8 @@
 """What attempts are chosen by: each dimension with its meaning, and the conditions over them.
 
-A condition is a value, a list of values of which one must hold, or a bound written as text: ">= 50", "< 5", "100..999"
-with both ends. Null chooses attempts of which the dimension is unknown; "not null" those of which it is known.
+A condition is a value; a list of values of which one must hold; or a bound written as text: ">= 50", "< 5",
+"100..999" with both ends, "100..<1000" without the upper. Null chooses attempts of which the dimension is unknown;
+"not null" those of which it is known.
 """
 
 import operator
@@ -20,7 +21,7 @@ Where = Mapping[str, Plain | list[Plain]]
 """Dimension → what must hold; all of them must."""
 
 _BOUND = re.compile(r"(<=|>=|<|>|!=)\s*(-?\d+(?:\.\d+)?)")
-_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(-?\d+(?:\.\d+)?)")
+_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(<?)(-?\d+(?:\.\d+)?)")
 _TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne}
 
 DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
@@ -37,16 +38,22 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
     "model_evidence": ("what the model's name rests on", lambda e, _: e.attempt.model.confidence),
     "recorded": ("the status that the archive claims", lambda e, _: e.attempt.recorded.status),
     "recorded_success": ("whether that means success", lambda e, _: e.recorded),
+    "error_text": ("whether the archive holds an error text", lambda e, _: bool(e.attempt.recorded.error)),
     "exit_code": ("the exit code as recorded: negative for a signal", lambda e, _: e.attempt.recorded.exit_code),
     "run_status": ("how the process went, by our rules", lambda e, _: e.attempt.run_status),
     "patch": ("what kind of patch there is, by our rules", lambda e, _: e.attempt.patch_status),
     "patch_bytes": ("bytes of the patch", lambda e, _: e.attempt.patch.size if e.attempt.patch else None),
     "failure": ("class of the diagnosis", lambda e, _: e.failure.value if e.failure else None),
+    "fault": (
+        "the party at fault: infrastructure, model, agent, task",
+        lambda e, _: e.failure.fault if e.failure else None,
+    ),
     "confidence": (
         "what the diagnosis rests on: direct, inferred, weak",
         lambda e, _: e.attempt.diagnosis.confidence if e.attempt.diagnosis else None,
     ),
     "usage_source": ("where its tokens are told", lambda e, _: e.attempt.usage_source),
+    "input_tokens": ("tokens of input, cached included", lambda e, _: e.input_tokens),
     "wall_s": ("seconds it ran", lambda e, _: e.attempt.wall_s),
     "steps": ("steps it took", lambda e, _: e.attempt.steps),
     "exit_and_patch": ("success rule: exit code 0 and patch bytes", lambda e, _: e.attempt.exit_and_patch),
@@ -87,7 +94,8 @@ def _holds(name: str, value: Plain, wanted: Plain) -> bool:
             return bool(_TESTS[bound[1]](value, float(bound[2])))
         ends = _RANGE.fullmatch(wanted)
         if ends and isinstance(value, int | float):
-            return float(ends[1]) <= value <= float(ends[2])
+            low, high = float(ends[1]), float(ends[3])
+            return low <= value < high if ends[2] else low <= value <= high
         if name in _BY_BEGINNING:
             return str(value).startswith(wanted)
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -49,6 +49,14 @@ class Entry:
         """The class of its diagnosis; null when it has none."""
         return None if self.attempt.diagnosis is None else self.attempt.diagnosis.failure
 
+    @property
+    def input_tokens(self) -> int | None:
+        """Input tokens, cached ones included, as its best source counts them; null when none tells."""
+        if not self.attempt.usages:
+            return None
+        best = self.attempt.usages[0]
+        return best.input if best.input is not None else self.attempt.usage.input or None
+
     @cached_property
     def cost_usd(self) -> float | None:
         """US dollars at the list prices of its day; null when tokens, model, day or price are unknown.

@@ -5,11 +5,23 @@ measure it is, over which attempts. Not here: what a report says with them (surv
 (claims).
 """
 
-from speedproof.analysis.measures import calls, commits, costs, counts, legacy, outcomes, patches, times, tokens
+from speedproof.analysis.measures import (
+    calls,
+    commits,
+    costs,
+    counts,
+    legacy,
+    outcomes,
+    patches,
+    rungs,
+    times,
+    tokens,
+    trouble,
+)
 from speedproof.analysis.measures.figure import Figure, figure
 from speedproof.analysis.measures.measure import MEASURES, Measure, Value, measured
 
-_MODULES = (counts, outcomes, patches, times, tokens, costs, calls, commits, legacy)
+_MODULES = (counts, outcomes, patches, times, tokens, costs, calls, commits, rungs, trouble, legacy)
 """They register themselves when they are loaded; documents show them in this order."""
 
 __all__ = ["MEASURES", "Figure", "Measure", "Value", "figure", "measured"]

@@ -1,7 +1,8 @@
 """Model calls, and those that failed: counted as calls, however often a log repeats them."""
 
 from speedproof.analysis.collection import Collection, Entry
-from speedproof.analysis.measures.measure import Value, count_where, measure, summed
+from speedproof.analysis.measures.counts import attempts
+from speedproof.analysis.measures.measure import Value, count_groups, count_where, each, measure, summed
 from speedproof.journal.failure import FailureClass
 
 
@@ -19,15 +20,41 @@ def failed_calls(chosen: Collection) -> Value:
 
 @measure("calls")
 def tool_output_missing_calls(chosen: Collection) -> Value:
-    """Calls that the provider refused because a tool call had been left without its output."""
-    return summed(chosen, lambda e: len(_refused(e)))
+    """Calls that the provider refused because a tool call had been left without its output, summed."""
+    return summed(chosen, _refused)
+
+
+@measure("calls")
+def tool_output_missing_calls_per_attempt(chosen: Collection) -> Value:
+    """Those calls, for each attempt."""
+    return each(tool_output_missing_calls.of(chosen), attempts.of(chosen))
 
 
 @measure("attempts")
 def tool_output_missing_attempts(chosen: Collection) -> Value:
     """Attempts with such a refused call."""
-    return count_where(chosen, lambda e: bool(_refused(e)))
+    return count_where(chosen, _hit)
 
 
-def _refused(entry: Entry) -> list[object]:
-    return [c for c in entry.attempt.failed_calls if c.failure is FailureClass.TOOL_OUTPUT_MISSING]
+@measure("runs")
+def tool_output_missing_runs(chosen: Collection) -> Value:
+    """Runs in which an attempt has such a refused call."""
+    return count_groups(every for every in chosen.by_run.values() if any(_hit(e) for e in every))
+
+
+_TELLING = ("log", "empty", "trajectory", "rollout", "events", "result")
+"""Kinds of files in which a refused call would stand; an empty log says that nothing happened."""
+
+
+def _hit(entry: Entry) -> bool | None:
+    refused = _refused(entry)
+    return None if refused is None else refused > 0
+
+
+def _refused(entry: Entry) -> int | None:
+    attempt = entry.attempt
+    if attempt.failed and not attempt.failed_calls:
+        return None  # some failed, and nothing says how
+    if attempt.failed is None and not any(f.kind in _TELLING for f in attempt.files):
+        return None
+    return sum(call.failure is FailureClass.TOOL_OUTPUT_MISSING for call in attempt.failed_calls)

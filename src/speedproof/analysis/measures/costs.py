@@ -1,14 +1,17 @@
 """What attempts cost: at list prices, as billed, and a success's share of it."""
 
+from dataclasses import replace
+
 from speedproof.analysis.collection import Collection
-from speedproof.analysis.measures.measure import Value, count_where, measure, summed
+from speedproof.analysis.measures.measure import Value, count_where, each, measure, summed
 from speedproof.analysis.measures.outcomes import confirmed, proven, recorded_successes
 
 
 @measure("USD")
 def list_price(chosen: Collection) -> Value:
     """US dollars at the list prices of the day, cached and uncached input apart; attempts without tokens, model or
-    price are unknown."""
+    price are unknown. Where a usage record names more cached than input tokens, its uncached part is unknown and left
+    out."""
     return summed(chosen, lambda e: e.cost_usd)
 
 
@@ -43,9 +46,8 @@ def list_price_per_proven_success(chosen: Collection) -> Value:
 
 
 def _each(chosen: Collection, successes: Value) -> Value:
+    if successes.value == 0:
+        return Value(None, (), successes.unknown, why="there is no such success")
     spent = list_price.of(chosen)
-    if not successes.counted:
-        return Value(None, (), spent.unknown, why="there is no such success")
-    if not isinstance(spent.value, int | float):
-        return spent
-    return Value(spent.value / len(successes.counted), spent.counted, spent.unknown)
+    found = each(spent, Value(len(successes.counted)))
+    return replace(found, counted=spent.counted)

@@ -1,7 +1,7 @@
 """How many there are, and of what."""
 
 from speedproof.analysis.collection import Collection
-from speedproof.analysis.measures.measure import Value, count, count_where, measure, over, the_one
+from speedproof.analysis.measures.measure import Value, count, count_groups, count_where, measure, over, summed, the_one
 
 
 @measure("attempts")
@@ -31,14 +31,13 @@ def attempts_with_log(chosen: Collection) -> Value:
 @measure("runs")
 def runs(chosen: Collection) -> Value:
     """Runs that the attempts belong to."""
-    return Value(len({e.attempt.run for e in chosen.entries}), chosen.entries)
+    return count_groups(chosen.by_run.values())
 
 
 @measure("runs")
 def runs_with_recorded_success(chosen: Collection) -> Value:
     """Runs in which at least one attempt is recorded as a success."""
-    winners = tuple(e for e in chosen.entries if e.recorded)
-    return Value(len({e.attempt.run for e in winners}), winners)
+    return count_groups(every for every in chosen.by_run.values() if any(e.recorded for e in every))
 
 
 @measure("attempts")
@@ -51,15 +50,13 @@ def largest_run(chosen: Collection) -> Value:
 @measure("commits")
 def commits(chosen: Collection) -> Value:
     """Different expert commits that the attempts work on."""
-    known = tuple(e for e in chosen.entries if e.attempt.commit)
-    unknown = tuple(e for e in chosen.entries if not e.attempt.commit)
-    return Value(len({e.attempt.commit for e in known}), known, unknown)
+    return count_groups(chosen.by_commit.values(), (e for e in chosen.entries if not e.attempt.commit))
 
 
 @measure("steps")
 def steps(chosen: Collection) -> Value:
     """Steps of the agents, by their trajectory, else the greatest number in their log; summed."""
-    return over(chosen, lambda e: e.attempt.steps, sum)
+    return summed(chosen, lambda e: e.attempt.steps)
 
 
 @measure("steps")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import attempts
-from speedproof.analysis.measures.measure import Value, count, count_where, measure, over, share
+from speedproof.analysis.measures.measure import Value, count, count_where, measure, share, summed, the_one
 
 
 @measure("patches")
@@ -34,7 +34,7 @@ def empty_patch_files(chosen: Collection) -> Value:
 @measure("bytes")
 def patch_bytes(chosen: Collection) -> Value:
     """Bytes of the patch files, summed."""
-    return over(chosen, lambda e: e.attempt.patch.size if e.attempt.patch else None, sum)
+    return summed(chosen, lambda e: e.attempt.patch.size if e.attempt.patch else None)
 
 
 @measure("patches")
@@ -53,7 +53,20 @@ def patches_seen_before(chosen: Collection) -> Value:
 @measure("patches")
 def patches_seen_at_another_commit(chosen: Collection) -> Value:
     """Patches that are byte for byte the patch of an earlier attempt at another commit."""
-    return _again(chosen, lambda earlier, later: earlier.attempt.commit != later.attempt.commit)
+    return _again(chosen, lambda earlier, later: _other(earlier.attempt.commit, later.attempt.commit))
+
+
+@measure("text")
+def patch_origin(chosen: Collection) -> Value:
+    """The first attempt of another run that left the same bytes as a patch before, where all attempts have the same
+    one."""
+    return _of_origins(chosen, lambda origin, _later: origin.name)
+
+
+@measure("h")
+def patch_age(chosen: Collection) -> Value:
+    """Hours between that attempt's conclusion and the attempt's own."""
+    return _of_origins(chosen, _hours)
 
 
 @measure("patches")
@@ -68,21 +81,46 @@ def patches_with_tests(chosen: Collection) -> Value:
     return count_where(chosen, lambda e: bool(e.attempt.patch and e.attempt.patch.tests))
 
 
-def _bytes(entry: Entry) -> str:
-    return entry.attempt.patch.sha256 if entry.attempt.patch else ""
+def _other(one: str | None, another: str | None) -> bool:
+    return one is not None and another is not None and one != another
+
+
+def _hours(earlier: Entry, later: Entry) -> float | None:
+    return None if earlier.at is None or later.at is None else (later.at - earlier.at).total_seconds() / 3600
+
+
+def _bytes(entry: Entry) -> str | None:
+    return entry.attempt.patch.sha256 if entry.attempt.patch and entry.patched else None
+
+
+def _before(chosen: Collection) -> list[tuple[Entry, list[Entry]]]:
+    """The chosen patches, each with all earlier attempts that left the same bytes, oldest first."""
+    wanted = {_bytes(e) for e in chosen.entries} - {None}
+    names = {e.name for e in chosen.entries}
+    seen: dict[str, list[Entry]] = {}
+    found: list[tuple[Entry, list[Entry]]] = []
+    for entry in (chosen.whole or chosen).entries:
+        key = _bytes(entry)
+        if key is not None and key in wanted:
+            earlier = seen.setdefault(key, [])
+            if entry.name in names:
+                found.append((entry, earlier[:_COMPARED]))
+            earlier.append(entry)
+    return found
+
+
+_COMPARED = 1_000
+"""Of so many attempts with the same bytes, the oldest, a later one is looked at beside."""
 
 
 def _again(chosen: Collection, counts: Callable[[Entry, Entry], bool]) -> Value:
-    """Patches of which the same bytes were there before; `counts` says whether the first of them does."""
-    whole = chosen.whole or chosen
-    wanted = {e.name for e in chosen.entries}
-    first: dict[str, list[Entry]] = {}
-    found: list[Entry] = []
-    for entry in whole.entries:
-        if not entry.patched:
-            continue
-        before = first.setdefault(_bytes(entry), [])
-        if entry.name in wanted and any(counts(earlier, entry) for earlier in before):
-            found.append(entry)
-        before.append(entry)
-    return count(found)
+    """Patches of which the same bytes were there before; `counts` says whether an earlier attempt does."""
+    return count(later for later, before in _before(chosen) if any(counts(earlier, later) for earlier in before))
+
+
+def _of_origins(chosen: Collection, shows: Callable[[Entry, Entry], float | str | None]) -> Value:
+    found: dict[str, float | str | None] = {}
+    for later, before in _before(chosen):
+        origin = next((e for e in before if e.attempt.run != later.attempt.run), None)
+        found[later.name] = None if origin is None else shows(origin, later)
+    return the_one(chosen, lambda e: found.get(e.name))

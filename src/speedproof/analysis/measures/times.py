@@ -52,6 +52,15 @@ def last_day(chosen: Collection) -> Value:
     return _day(chosen, -1)
 
 
+@measure("s")
+def first_epoch(chosen: Collection) -> Value:
+    """Seconds since 1970 at which the first of the attempts was concluded."""
+    known = [e for e in chosen.entries if e.at is not None]
+    unknown = tuple(e for e in chosen.entries if e.at is None)
+    at = known[0].at if known else None
+    return Value(None, (), unknown, "no attempt has a time") if at is None else Value(at.timestamp(), (known[0],), unknown)
+
+
 @measure("attempts")
 def over_budget(chosen: Collection) -> Value:
     """Attempts that ran longer than the time they were given."""

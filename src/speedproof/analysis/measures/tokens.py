@@ -1,13 +1,13 @@
 """Tokens by the best source of each attempt; where none tells them they are unknown."""
 
-from speedproof.analysis.collection import Collection, Entry
+from speedproof.analysis.collection import Collection
 from speedproof.analysis.measures.measure import Value, count_where, measure, summed
 
 
 @measure("tokens")
 def input_tokens(chosen: Collection) -> Value:
     """Input tokens, cached ones included, as the best source of each attempt counts them; summed."""
-    return summed(chosen, _input)
+    return summed(chosen, lambda e: e.input_tokens)
 
 
 @measure("tokens")
@@ -38,10 +38,3 @@ def attempts_with_tokens(chosen: Collection) -> Value:
 def impossible_usage(chosen: Collection) -> Value:
     """Attempts of which a usage record cannot be, such as one with more cached than input tokens."""
     return count_where(chosen, lambda e: any(u.impossible for u in e.attempt.usages))
-
-
-def _input(entry: Entry) -> int | None:
-    if not entry.attempt.usages:
-        return None
-    best = entry.attempt.usages[0]
-    return best.input if best.input is not None else (entry.attempt.usage.input or None)

@@ -1,0 +1,78 @@
+"""How far attempts came: each rung holds those that reached it and every rung before."""
+
+from speedproof.analysis.collection import Collection, Entry
+from speedproof.analysis.measures.measure import Value, count, measure
+
+_RUNGS = ("called the model", "finished", "patched", "effective", "own word", "proven")
+
+
+@measure("attempts")
+def called_the_model(chosen: Collection) -> Value:
+    """Attempts with at least one model call, or with output tokens. One that failed before it could call has none."""
+    return _rung(chosen, 0)
+
+
+@measure("attempts")
+def finished(chosen: Collection) -> Value:
+    """Of those, attempts whose process ended by itself, without an error."""
+    return _rung(chosen, 1)
+
+
+@measure("attempts")
+def finished_with_patch(chosen: Collection) -> Value:
+    """Of those, attempts that left patch bytes."""
+    return _rung(chosen, 2)
+
+
+@measure("attempts")
+def finished_with_effect(chosen: Collection) -> Value:
+    """Of those, attempts whose patch changes code outside of tests, comments and scratch."""
+    return _rung(chosen, 3)
+
+
+@measure("attempts")
+def finished_and_sure(chosen: Collection) -> Value:
+    """Of those, attempts whose agent says of itself that it succeeded."""
+    return _rung(chosen, 4)
+
+
+@measure("attempts")
+def finished_and_proven(chosen: Collection) -> Value:
+    """Of those, attempts whose patch was judged correct, faster than base and clean."""
+    return _rung(chosen, 5)
+
+
+def _rung(chosen: Collection, last: int) -> Value:
+    reached, unknown = [], []
+    for entry in chosen.entries:
+        answers = [_shows(entry, rung) for rung in _RUNGS[: last + 1]]
+        if all(answers):
+            reached.append(entry)
+        elif False not in answers:
+            unknown.append(entry)
+    return count(reached, unknown)
+
+
+def _shows(entry: Entry, rung: str) -> bool | None:
+    attempt = entry.attempt
+    if rung == "called the model":
+        return called(entry)
+    if rung == "finished":
+        return attempt.run_status == "completed"
+    if rung == "patched":
+        return bool(entry.patched)
+    if rung == "effective":
+        return attempt.patch_status == "present"
+    if rung == "own word":
+        return attempt.outcome.claims_success if attempt.outcome else None
+    return entry.proven
+
+
+def called(entry: Entry) -> bool | None:
+    """Whether an attempt called the model; null when no file tells."""
+    attempt = entry.attempt
+    if attempt.calls is not None:
+        return attempt.calls > 0
+    if attempt.usage.output is not None:
+        return attempt.usage.output > 0
+    return False if entry.failure is not None and entry.failure.fault == "infrastructure" else None

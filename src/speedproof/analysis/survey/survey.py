@@ -1,0 +1,37 @@
+"""All sections of a survey, in their order."""
+
+from speedproof import __version__
+from speedproof.analysis.collection import Collection
+from speedproof.analysis.survey.document import Survey
+from speedproof.analysis.survey.funnel import funnel_section
+from speedproof.analysis.survey.issues import issues_section
+from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.survey.methodology import methodology_section
+from speedproof.analysis.survey.patterns import patterns_section
+from speedproof.analysis.survey.recommendations import recommendations_section
+from speedproof.analysis.survey.sources import sources_section
+from speedproof.analysis.survey.summary import summary_section
+from speedproof.analysis.survey.trust import assessment_section, trust_section
+
+_SECTIONS = (
+    summary_section,
+    methodology_section,
+    funnel_section,
+    patterns_section,
+    issues_section,
+    trust_section,
+    recommendations_section,
+    assessment_section,
+    sources_section,
+)
+
+
+def survey(collection: Collection) -> Survey:
+    """What a collection says altogether."""
+    maker = Maker(collection)
+    return Survey(
+        title=f"Survey of {', '.join(collection.archives)}",
+        archives=collection.archives,
+        speedproof=__version__,
+        sections=tuple(section(maker) for section in _SECTIONS),
+    )

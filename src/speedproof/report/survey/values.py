@@ -1,0 +1,73 @@
+"""Figures and sentences as people read them."""
+
+from speedproof.analysis.measures import Figure
+from speedproof.analysis.measures.measure import Unit
+from speedproof.analysis.survey.document import Cell, Quote, Sentence
+from speedproof.report.text import clean, one_line, usd
+
+_CUT = 80
+"""Characters of a text in a table's cell."""
+
+
+def shown(value: float | str | None, unit: Unit, *, limit: int = 400) -> str:
+    """A value with the sign of its unit where that is one sign; – when it is not known."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return one_line(value, limit)
+    if unit == "USD":
+        return usd(value)
+    if unit == "%":
+        return f"{value:.1f} %"
+    if unit == "s":
+        return f"{value:,.1f} s" if value >= 10 else f"{value:,.2f} s"
+    if unit == "bytes":
+        return f"{value:,} B" if isinstance(value, int) else f"{value:,.0f} B"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def figure(one: Figure) -> str:
+    """A figure alone, with what is not in it."""
+    words = _bare(one)
+    return f"{words} (unknown for {one.unknown:,})" if one.unknown and one.value is not None else words
+
+
+def _bare(one: Figure) -> str:
+    return "unknown" if one.value is None else shown(one.value, one.unit)
+
+
+def cell(one: Cell, unit: Unit) -> str:
+    """A cell of a table; a plus sign after a sum that does not hold everything."""
+    words = shown(one.value, unit, limit=_CUT)
+    return f"{words}+" if one.unknown and one.value is not None and unit != "text" else words
+
+
+def parts(one: Sentence) -> list[tuple[str, Figure | None]]:
+    """The words of a sentence, each with the figure it shows; what is in none of them is said once where it can be."""
+    unknown = [part.unknown for part in one if isinstance(part, Figure) and part.unknown and part.value is not None]
+    once = len(unknown) > 1 and len(set(unknown)) == 1
+    shown_parts: list[tuple[str, Figure | None]] = []
+    for part in one:
+        if isinstance(part, str):
+            shown_parts.append((clean(part), None))
+        else:
+            shown_parts.append((_bare(part) if once else figure(part), part))
+    if once:
+        shown_parts.append((f" Unknown, and not in it: {unknown[0]:,} attempts.", None))
+    return shown_parts
+
+
+def sentence(one: Sentence) -> str:
+    """A sentence as plain text."""
+    return "".join(words for words, _ in parts(one)).strip()
+
+
+def place(quote: Quote) -> str:
+    """Where a passage stands."""
+    line = "" if quote.line is None else f":{quote.line}"
+    return one_line(f"{quote.file}{line}", 300)
+
+
+def is_number(one: Cell) -> bool:
+    """Whether a cell holds a number, or the lack of one."""
+    return not isinstance(one.value, str)
