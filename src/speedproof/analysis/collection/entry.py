@@ -51,11 +51,15 @@ class Entry:
 
     @property
     def input_tokens(self) -> int | None:
-        """Input tokens, cached ones included, as its best source counts them; null when none tells."""
-        if not self.attempt.usages:
+        """Input tokens, cached ones included, by its best source; null when none tells.
+
+        Where a record of that source cannot be, they are as the source itself counts them.
+        """
+        best = next(iter(self.attempt.usages), None)
+        if best is None:
             return None
-        best = self.attempt.usages[0]
-        return best.input if best.input is not None else self.attempt.usage.input or None
+        usage = self.attempt.usage
+        return best.input if best.impossible or usage.uncached_input is None else usage.input
 
     @cached_property
     def cost_usd(self) -> float | None:

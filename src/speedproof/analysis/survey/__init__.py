@@ -3,3 +3,8 @@
 Here live the document's parts, and its sections, one module each. Not here: the measures themselves, and how a document
 is shown (report).
 """
+
+from speedproof.analysis.survey.document import Survey
+from speedproof.analysis.survey.survey import survey
+
+__all__ = ["Survey", "survey"]
