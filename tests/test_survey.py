@@ -25,7 +25,8 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     good = trajectory(usage(1_000, 50, 400), usage(2_000, 80, 1_500))
     refused = trajectory(usage(1_000, 50), error=NO_OUTPUT)
     put(root / "one" / "item-1", journal__json=journal(), model_patch__diff=PATCH, trajectory__json=good)
-    put(root / "one" / "item-2", journal__json=journal(code=1), model_patch__diff=PATCH, trajectory__json=refused)
+    later = journal(code=1, timestamps={"written": 1_760_450_000.0})
+    put(root / "one" / "item-2", journal__json=later, model_patch__diff=PATCH, trajectory__json=refused)
     put(
         root / "two" / "item-1",
         journal__json=journal("error", 1, timestamps={"written": 1_760_500_000.0}),
@@ -100,7 +101,7 @@ def test_no_form_holds_what_an_archive_could_act_by(collection: Collection, tmp_
     assert "<script>alert" not in page and "<script>alert" not in markdown
     for form in (page, text, markdown):
         assert "\x1b" not in form
-        assert "alert(1)" in form  # the name is shown
+        assert "alert" in form  # the name is shown
     written = write_survey(made, tmp_path / "out")
     assert Survey.model_validate_json(written.json.read_text()) == made
 
