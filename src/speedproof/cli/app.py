@@ -42,6 +42,13 @@ class _Speedproof(LazyGroup):
         "import",
         "export",
         "analyze",
+        "errors",
+        "audit",
+        "compare",
+        "claims",
+        "measures",
+        "catalog",
+        "sql",
         "suite",
         "agents",
     )

@@ -65,11 +65,17 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
         lambda e, _: e.attempt.outcome.claims_success if e.attempt.outcome else None,
     ),
     "date": ("day it was concluded, UTC: 2025-10-08", lambda e, _: e.at.date().isoformat() if e.at else None),
+    "prompt_sha256": ("digest of the prompt's bytes, or its beginning", lambda e, _: e.attempt.prompt_sha256),
+    "prompt_template_sha256": (
+        "digest of the prompt without the task's particulars, or its beginning",
+        lambda e, _: e.attempt.prompt_template_sha256,
+    ),
+    "config_sha256": ("digest of its configuration, or its beginning", lambda e, _: e.attempt.config_sha256),
     "run_items": ("attempts in its run", lambda e, c: len(c.by_run[e.attempt.run])),
 }
 """Name → what it means, and how an attempt of a collection shows it."""
 
-_BY_BEGINNING = ("commit",)
+_BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
 
 
 def chosen(entry: Entry, collection: "Collection", where: Where) -> bool:
