@@ -1,4 +1,4 @@
-"""What `run` and `resume` say with their exit code of a run that is over."""
+"""Exit codes: what `run` and `resume` say of a run that is over, and `audit` of what it found."""
 
 from collections.abc import Iterable
 
@@ -8,6 +8,7 @@ from speedproof.execution.progress_record import Progress
 ALL_PROVEN = 0
 SOME_NOT_PROVEN = 1
 INFRASTRUCTURE_FAILED = 3
+FINDINGS = 1
 """2 means, as everywhere, that the user can mend what was given; 130 that the run was interrupted."""
 
 

@@ -44,21 +44,20 @@ def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
     return list(found.values())
 
 
-def _archive(name: str, known: Iterable[ArchiveStore]) -> ArchiveStore | None:
-    path = Path(name)
-    every = list(known)
-    if path.is_dir():
-        root = str(path.resolve())
-        imported = [store for store in every if store.manifest().root == root]
-        if not imported:
-            raise InputError("this folder is not imported yet", file=path, hint=f"speedproof import {name}")
-        return imported[0]
-    named = [store for store in every if store.id.startswith(name)]
+def _archive(name: str, known: Sequence[ArchiveStore]) -> ArchiveStore | None:
+    named = [store for store in known if store.id.startswith(name)]
     exact = [store for store in named if store.id == name]
     if len(named) > 1 and not exact:
         hint = ", ".join(store.id for store in named[:5])
         raise InputError(f"several archives begin with {name!r}", hint=hint)
-    return next(iter(exact or named), None)
+    path = Path(name)
+    if named or not path.is_dir():
+        return next(iter(exact or named), None)
+    root = str(path.resolve())
+    imported = [store for store in known if store.manifest().root == root]
+    if not imported:
+        raise InputError("this folder is not imported yet", file=path, hint=f"speedproof import {name}")
+    return imported[0]
 
 
 def _of_run(run: RunStore) -> Iterator[tuple[ForeignAttempt, Row | None]]:
