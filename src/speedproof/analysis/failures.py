@@ -1,11 +1,10 @@
 """What went wrong, by class: how often, an example with its evidence, and what to do next."""
 
-from collections import Counter
 from collections.abc import Iterable
 
+from speedproof.analysis.founded import best_founded, kinds
 from speedproof.analysis.row import Row
 from speedproof.analysis.rows import tried
-from speedproof.diagnosis import fingerprint
 from speedproof.journal import Evidence, FailureClass, Record
 
 
@@ -47,7 +46,7 @@ def failures(rows: Iterable[Row]) -> list[FailureGroup]:
     groups = []
     for failure, members in found.items():
         pairs = [(r, d) for r in members for d in (r.diagnosis, r.judging) if d and d.failure is failure]
-        row, best = min(pairs, key=lambda p: ("direct", "inferred", "weak").index(p[1].confidence))
+        row, best = best_founded(pairs)
         groups.append(
             FailureGroup(
                 failure=failure,
@@ -57,7 +56,7 @@ def failures(rows: Iterable[Row]) -> list[FailureGroup]:
                 attempts=tuple(r.name for r in members),
                 items=len({r.item for r in members}),
                 final=tuple(r.name for r in members if r.name in last),
-                kinds=dict(Counter(fingerprint(d) for _, d in pairs).most_common()),
+                kinds=kinds(d for _, d in pairs),
                 example=row.name,
                 message=best.message,
                 evidence=best.evidence,

@@ -21,8 +21,8 @@ from speedproof.journal.foreign_parts import ForeignPatchStatus
 from speedproof.journal.reset import quoted_reset
 from speedproof.journal.status import RunStatus
 
-FOREIGN_RULES = "foreign-1"
-"""Name and version of these rules; a change that can change a status changes it."""
+FOREIGN_RULES = "foreign-2"
+"""Name and version of these rules; a change that can change a status, or the name of a failure, changes it."""
 
 _BY_USER = re.compile(r"interrupted by user|KeyboardInterrupt", re.IGNORECASE)
 _BROKEN_PIPE = re.compile(r"\bbroken ?pipe\b", re.IGNORECASE)

@@ -67,6 +67,10 @@ class FailureClass(StrEnum):
         """Whether another try may help, and what to do next."""
         return _INFO[self]
 
+    def next_step(self, *, own: bool) -> str:
+        """What to do next: about an attempt of our own, or about one that another harness made."""
+        return self.info.next if own else ELSEWHERE.get(self, self.info.next)
+
 
 @dataclass(frozen=True)
 class FailureInfo:
@@ -75,7 +79,7 @@ class FailureInfo:
     transient: bool
     """True when the same attempt, started again later, may well succeed."""
     next: str
-    """What to do, as an imperative sentence."""
+    """What to do about an attempt of our own, as an imperative sentence."""
 
 
 def _info() -> dict[FailureClass, FailureInfo]:
@@ -133,6 +137,29 @@ def _info() -> dict[FailureClass, FailureInfo]:
 
 
 _INFO = _info()
+
+ELSEWHERE: dict[FailureClass, str] = {
+    FailureClass.CONFIG_MISSING: "Put the named file where that harness looks for it.",
+    FailureClass.CONFIG_INVALID: "Correct the named setting where that harness reads it.",
+    FailureClass.AGENT_NOT_FOUND: "Install the agent, or correct the path by which that harness starts it.",
+    FailureClass.DEFECT: "Report this with the attempt's folder to the authors of that harness: it is a bug there.",
+    FailureClass.SANDBOX: "Find out what that harness's isolation lacked.",
+    FailureClass.PERMISSION_DENIED: "Give the user that ran the agent access to the named path.",
+    FailureClass.BAD_KEY: "Set a valid API key where that harness takes it from.",
+    FailureClass.RATE_LIMITED: "Wait, then start it again; let the agent retry for longer.",
+    FailureClass.TOOL_OUTPUT_MISSING: "Report the open tool call to the agent's authors; `speedproof run --repair` "
+    "closes it.",
+    FailureClass.LIMIT_TIME: "Give it more time, or accept the result.",
+    FailureClass.LIMIT_STEPS: "Raise the agent's limit of steps, or accept the result.",
+    FailureClass.LIMIT_COST: "Raise its limit of cost, or accept the result.",
+    FailureClass.LIMIT_TOKENS: "Raise its limit of tokens, or accept the result.",
+    FailureClass.LIMIT_MEMORY: "Give it more memory, or accept the result.",
+    FailureClass.LIMIT_PROCESSES: "Allow it more processes, or accept the result.",
+    FailureClass.LIMIT_DISK: "Give it more space, or accept the result.",
+    FailureClass.HANG: "Read the end of its logs: it did nothing any more.",
+    FailureClass.WORKLOAD_BROKEN: "Mend the task's workload.",
+}
+"""What to do about an attempt of another harness, where that is something else."""
 
 
 class Diagnosis(Record):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from speedproof.analysis.collection.dimensions import Where, chosen
+from speedproof.analysis.collection.dimensions import ANY, Where, chosen, known
 from speedproof.analysis.collection.entry import Entry
 
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -53,6 +53,7 @@ class Collection:
         """Those of which all conditions hold. Raises InputError for a dimension that does not exist."""
         if not where:
             return self
+        known(where)
         whole = self.whole or self
         indexed = self._indexed(where)
         return replace(self, entries=tuple(e for e in indexed if chosen(e, whole, where)), whole=whole)
@@ -61,7 +62,7 @@ class Collection:
         """Those that may be chosen: a name, a run or a whole commit need no look at all the others."""
         for name, index in (("attempt", self.by_name), ("run", self.by_run)):
             wanted = where.get(name)
-            if isinstance(wanted, str):
+            if isinstance(wanted, str) and wanted != ANY:
                 return index.get(wanted, ())
         return self.entries
 

@@ -75,14 +75,21 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
 }
 """Name → what it means, and how an attempt of a collection shows it."""
 
+ANY = "not null"
+"""The condition that a dimension is known, whatever it is."""
 _BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
 
 
-def chosen(entry: Entry, collection: "Collection", where: Where) -> bool:
-    """Whether all conditions hold. Raises InputError for a dimension that does not exist."""
-    for name, wanted in where.items():
+def known(where: Where) -> None:
+    """Raises InputError for a dimension that does not exist."""
+    for name in where:
         if name not in DIMENSIONS:
             raise InputError(f"no dimension is called {name!r}", hint=f"there are: {', '.join(DIMENSIONS)}")
+
+
+def chosen(entry: Entry, collection: "Collection", where: Where) -> bool:
+    """Whether all conditions hold; their dimensions are known."""
+    for name, wanted in where.items():
         value = DIMENSIONS[name][1](entry, collection)
         if not any(_holds(name, value, one) for one in (wanted if isinstance(wanted, list) else [wanted])):
             return False
@@ -93,7 +100,7 @@ def _holds(name: str, value: Plain, wanted: Plain) -> bool:
     if wanted is None or value is None:
         return value is None and wanted is None
     if isinstance(wanted, str):
-        if wanted == "not null":
+        if wanted == ANY:
             return True
         bound = _BOUND.fullmatch(wanted)
         if bound and isinstance(value, int | float):
