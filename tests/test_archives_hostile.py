@@ -14,11 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive_builder import PATCH, attempts, imported, journal, only, put, trajectory, usage
+from speedproof.archives.claimed import claims
+from speedproof.archives.configuration import read_yaml
 from speedproof.archives.folder import Entry, Folder, read_folder
 from speedproof.archives.log import read_log
 from speedproof.archives.patch import patch_of
+from speedproof.archives.prompt import wording
 from speedproof.journal import FailureClass as F
 from speedproof.journal.foreign import ForeignAttempt
+from speedproof.journal.foreign_parts import SettingSeen
 
 MANY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -61,11 +65,14 @@ WHOLE: dict[str, Any] = {
         "duration_ms": 5, "modelUsage": {"m": {"inputTokens": 1, "outputTokens": 2}}, "errors": [],
     },
     "mini.json": {
-        "info": {"exit_status": "E", "model_stats": {"api_calls": 1}, "config": {"model": {"model_name": "m"}}},
+        "info": {"exit_status": "E", "model_stats": {"api_calls": 1}, "submission": PATCH,
+                 "config": {"model": {"model_name": "m", "model_kwargs": {"temperature": 0}}, "agent": {"k": [1]}}},
         "messages": [{"role": "assistant", "content": "c", "extra": {"response": {"model": "m", "usage": {}}}}],
     },
     "preds.json": [{"instance_id": "i", "model_patch": PATCH, "model_name_or_path": "m"}],
     "events.jsonl": {"type": "turn.completed", "usage": {"input_tokens": 1, "output_tokens": 2}},
+    "bench.json": {"agents": {"a": {"model": "m", "max_steps": 5, "api_key": "k"}}, "models": {"m": {}}},
+    "turns.jsonl": {"type": "turn_context", "payload": {"model": "m", "effort": "e", "sandbox_policy": {"type": "t"}}},
     "rollout.jsonl": {"type": "event_msg", "payload": {"type": "token_count", "info": {}}, "timestamp": "x"},
 }  # fmt: skip
 
@@ -85,12 +92,78 @@ def test_values_of_any_type_anywhere_are_borne(data: st.DataObject, tmp_path: Pa
     for attempt in found.attempts:
         again = ForeignAttempt.model_validate_json(attempt.model_dump_json())
         assert again.run_status == "completed" or again.diagnosis is not None
-    said = {file.path for attempt in found.attempts for file in attempt.files} | {
-        problem.path.removeprefix("any/") for problem in found.problems
-    }
+    said = {file.path for attempt in found.attempts for file in attempt.files}
+    said |= {problem.path.removeprefix("any/") for problem in found.problems}
+    said |= {seen.file.removeprefix("any/") for seen in found.settings}
     assert said >= {entry.name for entry in entries}  # nothing is dropped in silence
+    for seen in found.settings:
+        assert SettingSeen.model_validate_json(seen.model_dump_json()) == seen
     for path in folder.iterdir():
         path.unlink()
+
+
+YAML_PARTS = st.sampled_from(
+    ["agents:\n", "models:\n  m:\n    ", "temperature: 1\n", "parallel_tool_calls: true\n", "&a ", "*a\n", "[", "]",
+     "{", "}", "- ", "? ", ": ", "|\n  x\n", "'", '"', "\t", "\0", "\ud800", "%YAML 1.1\n---\n", "!!python/object:a.b ",
+     "<<: *a\n", "  ", "# c\n", "\u2028", "api_key: sk-abcdefgh12345678\n", "max_steps set to 5 ", "not "]
+)  # fmt: skip
+
+
+@MANY
+@given(parts=st.lists(YAML_PARTS, max_size=30))
+def test_configurations_and_reports_of_any_text_are_borne(parts: list[str]) -> None:
+    data = "".join(parts).encode(errors="surrogatepass")
+    found, _ = read_yaml("c.yaml", data)
+    lines = data.count(b"\n") + data.count("\u2028".encode()) + 1
+    for each in found + claims("r.md", data):
+        assert 1 <= (each.where.line or 0) <= lines
+        assert "abcdefgh12345678" not in f"{each.value} {each.where.excerpt}"
+    assert len(wording("".join(parts), ("temperature",))) <= 7 * len("".join(parts)) + 7
+
+
+HOSTILE_YAML = {
+    "bomb": b"models:\n  a0: &a0 [x, x]\n"
+    + b"".join(b"  a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 60)),
+    "circle": b"models: &a\n  temperature: 1\n  again: *a\n",
+    "deep": b"models:\n  temperature: 1\n  d: " + b"[" * 100_000,
+    "deep map": b"models:\n  temperature: 1\n  d: " + b"{a: " * 50_000,
+    "large": b"models:\n  temperature: 1\n" + b"  key: value\n" * 2_500_000,
+    "one line": b"models:\n  temperature: 1\n  s: " + b"x" * (30 << 20),
+    "zeros": b"models:\n  temperature: 1\n" + b"\0" * 4096,
+    "not utf-8": b"models:\n  temperature: 1\n  s: \xff\xfe\n",
+    "torn": b'models:\n  temperature: 1\n  s: "abc',
+    "tabs": b"models:\n  temperature: 1\n\t\ts: 1\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_YAML)
+def test_hostile_configurations_are_reported_and_cost_little(name: str, root: Path, state: Path) -> None:
+    put(root, trae_config__yaml=HOSTILE_YAML[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    done = imported(root, state)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 5
+    assert len(done.store.settings()) <= 2_000
+    assert sum(path.stat().st_size for path in done.store.folder.iterdir()) < 2_000_000
+    problems = [(problem.what, problem.path) for problem in done.store.problems()]
+    assert problems == ([] if name in ("bomb", "circle") else [("damaged", "trae_config.yaml")])
+
+
+@pytest.mark.parametrize("text", [b"max_steps ", b"a_b ", b"max_steps: 5 not ", b"<code>", b"a/", b"time budget"])
+def test_long_texts_of_nothing_but_names_take_no_long_time(text: bytes, root: Path, state: Path) -> None:
+    data = text * ((2 << 20) // len(text))
+    put(root, report__md=data, task__txt=data, journal__json=journal())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    assert only(root, state).prompt_chars == len(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 10
+
+
+def test_a_linked_configuration_is_not_read(root: Path, state: Path, tmp_path: Path) -> None:
+    outside = put(tmp_path / "outside", trae_config__yaml="models:\n  temperature: 1\n")
+    root.mkdir()
+    (root / "trae_config.yaml").symlink_to(outside / "trae_config.yaml")
+    done = imported(root, state)
+    assert done.store.settings() == []
+    assert ["links are not followed" in problem.why for problem in done.store.problems()] == [True]
 
 
 PIECES = st.sampled_from(
@@ -223,7 +296,8 @@ def test_many_small_files_are_all_counted_and_listed_in_bounds(root: Path, state
         (root / f"{number}.txt").write_bytes(b"x")
     done = imported(root, state)
     assert done.manifest.files == 6_000
-    assert any("1000 more files" in problem.why for problem in done.store.problems())
+    assert done.manifest.skipped == 6_000
+    assert [p.files for p in done.store.problems() if "5900 more files" in p.why] == [5_900]
     assert imported(root, state).read == 0
 
 

@@ -292,3 +292,33 @@ def test_a_cause_stands_in_the_logs_of_every_error_of_the_thirty_runs(thirty: li
     wanted[F.AGENT_IMPORT_ERROR] += 1
     wanted[F.AGENT_CRASH] -= 1
     assert found == wanted
+
+
+def test_what_the_published_analysis_says_of_settings_is_found(thirty: list[ForeignAttempt], state: Path) -> None:
+    store = next(s for s in archives(state) if s.id.startswith("thirty"))
+    claimed = [s for s in store.settings() if s.how == "claimed" and s.file == "published/analysis.md"]
+    assert {(s.key, s.line, s.value, s.denied) for s in claimed} == {
+        ("parallel_tool_calls", 24, None, True),
+        ("parallel_tool_calls", 432, "true", False),
+        ("parallel_tool_calls", 530, None, False),
+        ("parallel_tool_calls", 538, "true", False),
+        ("parallel_tool_calls", 539, "false", False),
+        ("parallel_tool_calls", 611, None, True),
+    }
+    # no file of the archive configures or sends it: what was in force cannot be known
+    assert {s.key for s in store.settings() if s.how == "sent"} == {"provider", "model", "max_steps"}
+    assert not [s for s in store.settings() if s.how == "configured" and s.key == "parallel_tool_calls"]
+
+
+def test_the_wording_of_prompts_is_told_apart_from_their_tasks(
+    sample: dict[str, ForeignAttempt], thirty: list[ForeignAttempt]
+) -> None:
+    told = [a for a in sample.values() if a.prompt_file == "task.txt"]
+    assert (len(told), len({a.prompt_sha256 for a in told})) == (78, 57)
+    most = Counter(a.prompt_template_sha256 for a in told).most_common(2)
+    assert [count for _, count in most] == [45, 18]
+    # the two wordings of nearly all: with the expert's message and diffstat, and without
+    hinted = {a.prompt_template_sha256 for a in told if any(s.what == "diffstat" for s in a.expert_shown)}
+    assert most[0][0] in hinted and most[1][0] not in hinted
+    assert {a.prompt_file for a in thirty} == {"prompt.json"}
+    assert len({a.prompt_template_sha256 for a in thirty}) == 1

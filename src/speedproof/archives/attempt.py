@@ -7,17 +7,16 @@ from datetime import timedelta
 from typing import Literal
 
 from speedproof.archives.clock import clock_of, in_utc, moment
+from speedproof.archives.ending import evidence_of
 from speedproof.archives.exported import with_block
 from speedproof.archives.gathered import Gathered
 from speedproof.archives.identity import add_path_labels, agent_of, model_of, run_of
-from speedproof.archives.log import Log
 from speedproof.archives.patch import status_of
-from speedproof.diagnosis.calls import MANY
+from speedproof.archives.settings import config_digest
 from speedproof.diagnosis.facts import excerpt
 from speedproof.diagnosis.fingerprint import fingerprint
 from speedproof.diagnosis.foreign import (
     FOREIGN_RULES,
-    ForeignEvidence,
     cause_of,
     left_to_explain,
     run_status_of,
@@ -30,7 +29,6 @@ from speedproof.journal.foreign_parts import (
     USAGE_ORDER,
     FailedCall,
     ForeignFile,
-    ForeignPatchStatus,
     Layout,
     Legacy,
     SourceOfUsage,
@@ -39,12 +37,12 @@ from speedproof.journal.foreign_parts import (
 from speedproof.journal.redaction import redact, redact_value
 from speedproof.journal.usage import Usage
 
-READER = f"archives-1/{FOREIGN_RULES}"
+READER = f"archives-2/{FOREIGN_RULES}"
 """Name and version of readers and rules; a change that can change a record changes it."""
 _CALL = re.compile(
     r"No tool output found for function call (\w{1,120})|following: *(toolu_\w{1,100})|after: (toolu_\w+)"
 )
-_MOST_CALLS = 1_000
+MOST_CALLS = 1_000
 """Failed calls that are listed."""
 _REFUSED = {
     F.NETWORK,
@@ -80,7 +78,7 @@ def build(
     failed = _failed_calls(found)
     patch_status = status_of(found.patch)
     code = found.recorded.exit_code
-    evidence = _evidence(found, patch_status, files)
+    evidence = evidence_of(found, patch_status, files)
     cause = cause_of(evidence)
     run_status = run_status_of(cause)
     diagnosis = cause
@@ -93,6 +91,8 @@ def build(
         ended = written if began is None else began + timedelta(seconds=min(wall_s, 1e8))
     if began is None and ended is not None and wall_s is not None:
         began = ended - timedelta(seconds=min(wall_s, 1e8))
+    item = found.item or part or folder.rpartition("/")[2] or archive.rpartition("-")[0]
+    prompt = found.prompt
     exit_and_patch = code == 0 and found.patch is not None and found.patch.size > 0
     strict = exit_and_patch and patch_status == "present" and run_status == "completed"
     outcome = found.outcome
@@ -111,7 +111,7 @@ def build(
         recorded=found.recorded,
         journal=found.journal,
         run=run_of(found, folder),
-        item=found.item or part or folder.rpartition("/")[2] or archive.rpartition("-")[0],
+        item=item,
         task=found.task,
         commit=found.commit,
         pre=found.pre,
@@ -137,11 +137,19 @@ def build(
         billed_usd=found.billed_usd,
         calls=None if found.answers is None else found.answers + len(found.failed_steps),
         failed=len(failed) if failed or found.answers is not None else None,
-        failed_calls=failed[:_MOST_CALLS],
+        failed_calls=failed[:MOST_CALLS],
         retries=sum(log.retries for log in found.logs) if found.logs else None,
-        expert_shown=tuple(found.shown[:_MOST_CALLS]),
-        lines_as_shown=_lines_as_shown(found),
-        secrets=tuple(found.secrets[:_MOST_CALLS]),
+        expert_shown=tuple(found.shown[:MOST_CALLS]),
+        lines_as_shown=lines_in(found, found.shown_lines),
+        lines_as_expert=lines_in(found, found.expert_lines),
+        prompt_file=None if prompt is None else prompt.file,
+        prompt_sha256=None if prompt is None else prompt.sha256(),
+        prompt_template_sha256=(
+            None if prompt is None else prompt.template_sha256((folder.rpartition("/")[2], item, found.task))
+        ),
+        prompt_chars=None if prompt is None else len(prompt.text),
+        config_sha256=config_digest(found.settings),
+        secrets=tuple(found.secrets[:MOST_CALLS]),
         legacy=_legacy(found),
         run_status=run_status,
         patch_status=patch_status,
@@ -171,10 +179,11 @@ def _without_secrets(attempt: ForeignAttempt) -> ForeignAttempt:
     return ForeignAttempt.model_validate(redact_value(attempt.model_dump(), ()))
 
 
-def _lines_as_shown(found: Gathered) -> int | None:
-    if found.patch is None or found.patch.size == 0 or not found.shown_lines:
+def lines_in(found: Gathered, others: set[bytes]) -> int | None:
+    """Lines that the patch adds and that are among the others; null without a patch or without others."""
+    if found.patch is None or found.patch.size == 0 or not others:
         return None
-    return sum(line in found.shown_lines for line in found.patch_lines)
+    return sum(line in others for line in found.patch_lines)
 
 
 def best_usage(usages: Sequence[UsageSource]) -> tuple[Usage, SourceOfUsage | Literal["unknown"], str]:
@@ -231,64 +240,3 @@ def _legacy(found: Gathered) -> Legacy:
         no_tool_output_matches=sum(log.matches for log in found.logs),
         retry_lines=sum(log.sleeps for log in found.logs),
     )
-
-
-def _evidence(found: Gathered, patch: ForeignPatchStatus, files: Sequence[ForeignFile]) -> ForeignEvidence:
-    code, outcome = found.recorded.exit_code, found.outcome
-    errors_first = sorted(found.logs, key=lambda log: "err" not in log.file)
-    printed = [log for log in reversed(errors_first) if log.error is not None and _is_its_own(log)]
-    return ForeignEvidence(
-        harness=found.harness,
-        harness_place=found.harness_place,
-        said=found.said,
-        printed=[
-            (log.error.text, Evidence(file=log.file, line=log.error.line, excerpt=excerpt(log.error.text)))
-            for log in printed
-            if log.error is not None
-        ],
-        repeating=_repeating(errors_first),
-        tails=[(log.file, log.tail) for log in errors_first],
-        answered=bool(found.answers or found.usages),
-        exit_code=code if code is not None and code >= 0 else None,
-        signal=-code if code is not None and code < 0 else None,
-        exit_place=found.exit_place,
-        wall_s=found.recorded.wall_s,
-        budget_s=found.budget_s,
-        finished=outcome.finished if outcome else None,
-        claims_success=outcome.claims_success if outcome else None,
-        own_end=found.outcome_place or _what_is_left(files),
-        recorded_end=found.journal or found.closed is True,
-        patch=patch,
-        patch_place=None if found.patch is None else Evidence(file=found.patch.file),
-        recorded_success=found.recorded.success,
-        recorded_place=found.recorded_place,
-        commits=found.commits,
-        silent=bool(found.logs) and not any(log.size for log in found.logs),
-    )
-
-
-def _repeating(logs: Sequence[Log]) -> tuple[str, Evidence] | None:
-    """A failed call that the agent was still repeating at its end: said many times, and no answer after the first."""
-    for log in logs:
-        for missed in log.missed.values():
-            if missed.mentions >= MANY and (log.last_total is None or log.last_total[0] < missed.hit.line):
-                where = Evidence(file=log.file, line=missed.hit.line, excerpt=excerpt(missed.hit.text))
-                return missed.hit.text, where
-    return None
-
-
-def _what_is_left(files: Sequence[ForeignFile]) -> Evidence | None:
-    """Of an attempt that left no word of its end: the file that should hold it, else one that it left."""
-    ranked = sorted(files, key=lambda file: (file.problem is None, file.path != "journal.json", file.path))
-    if not ranked:
-        return None
-    said = ranked[0].problem or f"one of {len(files)} files; none tells its end"
-    return Evidence(file=ranked[0].path, excerpt=f"{ranked[0].size} bytes: {said}")
-
-
-def _is_its_own(log: Log) -> bool:
-    """Whether the error that a log names is the program's own: TRAE puts what commands print into boxes, others do not,
-    so that only their last lines count."""
-    if log.error is None:
-        return False
-    return log.trae is not None or any(line == log.error.line for line, _ in log.tail[:5])

@@ -5,6 +5,7 @@ from typing import Any
 from speedproof.agents.reading import mapping, sequence, text
 from speedproof.archives.gathered import Gathered, Naming, at_line, number, whole
 from speedproof.archives.kind import Content
+from speedproof.archives.settings import recorded
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.foreign_parts import UsageSource
 from speedproof.journal.usage import Usage, token_count, total_usage
@@ -25,6 +26,9 @@ def read_result(found: Gathered, content: Content) -> None:
             case "system" if event.get("subtype") == "init":
                 version = text(event.get("claude_code_version"), 40)
                 model = text(event.get("model"), 200) or model
+                if not found.settings:
+                    for name in ("model", "permissionMode", "output_style"):
+                        recorded(found.settings, name, event.get(name), content.name, line)
             case "assistant":
                 answer = mapping(event.get("message"))
                 if answer.get("model") != _ITS_OWN:

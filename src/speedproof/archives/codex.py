@@ -8,6 +8,8 @@ from speedproof.agents.reading import mapping, text
 from speedproof.archives.gathered import Gathered, Naming, at_line
 from speedproof.archives.kind import Content
 from speedproof.archives.log import Log
+from speedproof.archives.prompt import better, of_record
+from speedproof.archives.settings import MOST, as_text, recorded
 from speedproof.diagnosis.facts import excerpt
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.base import Evidence
@@ -26,6 +28,8 @@ def read_console(found: Gathered, log: Log) -> None:
         at = Evidence(file=log.file, line=log.codex_model.line, excerpt=excerpt(log.codex_model.text))
         found.models.append(Naming(name, at, direct=False))
         found.model_asked = found.model_asked or Naming(name, at)
+    for name, value, line in log.codex_settings:
+        recorded(found.settings, name, value, log.file, line)
     if log.tokens_used is not None:
         line, total = log.tokens_used
         found.usages.append(UsageSource(source="total_only", file=log.file, line=line, usage=Usage(), total=total))
@@ -99,6 +103,7 @@ def read_rollout(found: Gathered, content: Content) -> None:
                 if not found.agents:
                     found.agents.append(Naming("codex", at_line(content.name, content.data, number), version=version))
             case "turn_context", _:
+                _configure(found, content, number, payload)
                 if not found.models and (model := text(payload.get("model"), 200)):
                     found.models.append(Naming(model, at_line(content.name, content.data, number)))
                     found.model_asked = found.models[0]
@@ -106,6 +111,8 @@ def read_rollout(found: Gathered, content: Content) -> None:
                 _use(found, content, number, mapping(payload.get("info")).get("total_token_usage"), "trajectory")
             case "event_msg", "agent_message":
                 message = text(payload.get("message")) or message
+            case "event_msg", "user_message":
+                found.prompt = better(found.prompt, of_record(content.name, payload.get("message")))
             case "event_msg", "task_complete":
                 closed, found.outcome_place = True, at_line(content.name, content.data, number)
             case "event_msg", "error" | "stream_error":
@@ -122,6 +129,20 @@ def read_rollout(found: Gathered, content: Content) -> None:
     found.closed = closed
     found.steps = steps
     found.outcome = AgentOutcome(finished=closed, message=message, steps=steps)
+
+
+_TURN = ("model", "effort", "approval_policy", "sandbox_policy", "sandbox_mode", "summary")
+
+
+def _configure(found: Gathered, content: Content, line: int, turn: dict[str, Any]) -> None:
+    """What a turn is made with, where it is not what the turn before was made with."""
+    for name in _TURN:
+        value = turn.get(name)
+        value = mapping(value).get("type") or mapping(value).get("mode") if isinstance(value, dict) else value
+        path = f"turn_context.{name}"
+        before = next((each.value for each in reversed(found.settings) if each.path == path), None)
+        if value is not None and before != as_text(value) and len(found.settings) < MOST:
+            recorded(found.settings, path, value, content.name, line)
 
 
 def _use(found: Gathered, content: Content, line: int, value: Any, source: Any) -> None:
@@ -146,6 +167,7 @@ def _use(found: Gathered, content: Content, line: int, value: Any, source: Any) 
             usage=usage,
             input=usage.input if not wrong else told,
             impossible=(f"{cached} cached of {told} input tokens",) if wrong else (),
+            impossible_usage=usage if wrong else Usage(),
         )
     )
 

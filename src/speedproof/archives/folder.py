@@ -5,19 +5,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from speedproof.archives import claude, codex, harness, mini, prediction, trae
+from speedproof.archives import claimed, claude, codex, configuration, harness, mini, prediction, trae
 from speedproof.archives.attempt import build
 from speedproof.archives.content import Unreadable, pieces
 from speedproof.archives.gathered import Gathered
 from speedproof.archives.kind import Content, predictions, read
+from speedproof.archives.listing import File, records_of
 from speedproof.archives.log import read_log
-from speedproof.archives.own import read_own
-from speedproof.archives.patch import patch_of
-from speedproof.archives.shown import added_lines, look_for_expert, secrets_in
-from speedproof.archives.store import Problem
+from speedproof.archives.own import read_own, settings_of
+from speedproof.archives.patch import is_experts, patch_of
+from speedproof.archives.prompt import better, of_file
+from speedproof.archives.settings import as_records
+from speedproof.archives.shown import added_lines, is_prompt, look_for_expert, secrets_in
+from speedproof.archives.store import MOST_PROBLEMS, Problem
 from speedproof.errors import RecordError
+from speedproof.journal import AttemptStore
 from speedproof.journal.foreign import ForeignAttempt
-from speedproof.journal.foreign_parts import ForeignFile, Layout
+from speedproof.journal.foreign_parts import ForeignFile, Layout, SettingSeen
 
 SMALL_BYTES = 1 << 20
 """The files that make a folder an attempt of the earlier harness are smaller."""
@@ -68,6 +72,8 @@ class Read:
     """Its attempts."""
     problems: list[Problem] = field(default_factory=list)
     """What is wrong with its files."""
+    settings: list[SettingSeen] = field(default_factory=list)
+    """Settings that its configurations and records show, and what its reports claim of names that may be settings."""
     bytes: int = 0
     """Bytes read."""
 
@@ -82,20 +88,6 @@ def is_attempt_folder(root: Path, folder: Folder) -> bool:
     return False
 
 
-_MOST_FILES = 5_000
-"""Files of one folder that are listed one by one."""
-_File = tuple[str, int, str, str | None]
-"""Name, bytes, kind and problem of a file."""
-
-
-def _records_of(files: Sequence[_File]) -> tuple[ForeignFile, ...]:
-    listed = [ForeignFile(path=n, size=size, kind=kind, problem=wrong) for n, size, kind, wrong in files[:_MOST_FILES]]
-    if len(files) > _MOST_FILES:
-        rest = sum(size for _, size, _, _ in files[_MOST_FILES:])
-        listed.append(ForeignFile(path="…", size=rest, kind="other", problem=f"{len(files) - _MOST_FILES} more files"))
-    return tuple(listed)
-
-
 class _Reader:
     """Reads the files of one folder, one after the other: only what was found is kept."""
 
@@ -106,7 +98,7 @@ class _Reader:
         self.found = Gathered()
         self.records: list[tuple[Layout, str, Gathered]] = []
         self.entries: list[tuple[Content, str, Gathered]] = []
-        self.files: list[_File] = []
+        self.files: list[File] = []
         self.is_harness = self.is_own = False
         self.digests: dict[tuple[int, bytes], str] = {}
         self.sizes: dict[int, int] = {}
@@ -152,6 +144,12 @@ class _Reader:
                 self._take_log(content)
             elif kind == "patch":
                 self._take_patch(content)
+            elif kind == "config":
+                self._take_config(content)
+            if content.data is not None and claimed.is_report(content.name, kind):
+                self._take_report(content, content.data)
+            if content.data and is_prompt(content):
+                self.found.prompt = better(self.found.prompt, of_file(content.name, content.data))
             if self.is_harness:
                 look_for_expert(self.found, content)
         except Unreadable as error:
@@ -160,6 +158,20 @@ class _Reader:
             what = "broken" if kind in {"broken", "unreadable", "empty"} else "damaged"
             self._problem(content.name, what, content.problem)
         self.files.append((content.name, content.size, content.kind, content.problem))
+
+    def _take_config(self, content: Content) -> None:
+        if content.value is not None:
+            self.found.settings += configuration.read_json(content.name, content.data, content.value)
+        else:
+            data = content.data if content.data is not None else next(pieces(content.path))
+            found, content.problem = configuration.read_yaml(content.name, data)
+            self.found.settings += found
+
+    def _take_report(self, content: Content, data: bytes) -> None:
+        found = claimed.claims(content.name, data)
+        if found:
+            self.found.settings += found
+            content.kind = "report" if content.kind == "text" else content.kind
 
     def _take_record(self, content: Content) -> None:
         layout, reader = _RECORDS[content.kind]
@@ -199,6 +211,9 @@ class _Reader:
         if content.data is None and content.size:
             content.problem = "too large for a patch: only its beginning is read"
         data = content.data if content.data is not None else next(pieces(content.path), b"")
+        if is_experts(content.name):
+            self.found.expert_lines |= set(added_lines(data))
+            return
         if self.found.patch is None or content.name.endswith("model_patch.diff"):
             self.found.patch = patch_of(content.name, data)
             self.found.patch_lines = list(added_lines(data))
@@ -228,7 +243,13 @@ class _Reader:
             self._add(self.found, "perf-agents-bench", None, self.files)
         elif len(self.records) == 1 and not self.read.attempts:
             layout, name, found = self.records[0]
-            found.logs, found.patch = self.found.logs, self.found.patch
+            mine = self.found
+            found.logs, found.expert_lines = mine.logs, mine.expert_lines
+            if mine.patch is not None:
+                found.patch, found.patch_lines = mine.patch, mine.patch_lines
+            found.settings += mine.settings
+            found.prompt = better(found.prompt, mine.prompt)
+            mine.settings = []
             self._add(found, layout, name, self.files)
         elif self.records:
             for layout, name, found in self.records:
@@ -236,35 +257,40 @@ class _Reader:
         elif console is not None and not self.read.attempts:
             self._add(self.found, "trae" if console.trae else "codex", None, self.files)
         known = bool(self.read.attempts)
-        self._report_skipped(known=known)
+        of_settings = {each.where.file for each in self.found.settings}
+        self.read.settings += as_records(self.found.settings, self.folder.path, None)
+        self._report_skipped(of_settings, known=known)
 
     def _conclude_own(self) -> None:
         try:
-            own = read_own(self.archive, self.root, self.folder.path, _records_of(self.files))
+            own = read_own(self.archive, self.root, self.folder.path, records_of(self.files))
             self.read.attempts.append(own)
+            self.read.settings += as_records(settings_of(AttemptStore(Path(self.base))), self.folder.path, own.id)
         except RecordError as error:
             self._problem("attempt.json", "broken", error.what)
 
-    def _add(self, found: Gathered, layout: Layout, part: str | None, files: Sequence[_File]) -> None:
-        listed = _records_of(files)
-        self.read.attempts.append(
-            build(found, archive=self.archive, folder=self.folder.path, layout=layout, files=listed, part=part)
-        )
+    def _add(self, found: Gathered, layout: Layout, part: str | None, files: Sequence[File]) -> None:
+        listed = records_of(files)
+        attempt = build(found, archive=self.archive, folder=self.folder.path, layout=layout, files=listed, part=part)
+        self.read.attempts.append(attempt)
+        self.read.settings += as_records(found.settings, self.folder.path, attempt.id)
+        found.settings = []
 
-    def _report_skipped(self, *, known: bool) -> None:
+    def _report_skipped(self, of_settings: set[str], *, known: bool) -> None:
         if self.is_harness:
             return
-        used = {file.path for attempt in self.read.attempts for file in attempt.files}
+        used = of_settings | {file.path for attempt in self.read.attempts for file in attempt.files}
         why = "read; belongs to no attempt" if known else "read; nothing in it that is known to be of an attempt"
         skipped = [name for name, _, _, problem in self.files if name not in used and problem is None]
-        for name in skipped[:_MOST_FILES]:
+        for name in skipped[:MOST_PROBLEMS]:
             self._problem(name, "skipped", why)
-        if len(skipped) > _MOST_FILES:
-            self._problem("", "skipped", f"{len(skipped) - _MOST_FILES} more files of this folder: {why}")
+        if len(skipped) > MOST_PROBLEMS:
+            left = len(skipped) - MOST_PROBLEMS
+            self._problem("", "skipped", f"{left} more files of this folder: {why}", left)
 
-    def _problem(self, name: str, what: str, why: str) -> None:
-        path = f"{self.folder.path}/{name}" if self.folder.path else name
-        self.read.problems.append(Problem.model_validate({"path": path, "what": what, "why": why}))
+    def _problem(self, name: str, what: str, why: str, files: int = 1) -> None:
+        path = "/".join(part for part in (self.folder.path, name) if part) or "."
+        self.read.problems.append(Problem.model_validate({"path": path, "what": what, "why": why, "files": files}))
 
 
 def read_folder(archive: str, root: Path, folder: Folder) -> Read:

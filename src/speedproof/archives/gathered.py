@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from speedproof.archives.log import Log, hit
+from speedproof.archives.prompt import Prompt
 from speedproof.diagnosis.facts import excerpt
 from speedproof.journal.attempt import AgentOutcome, HarnessError
 from speedproof.journal.base import Evidence
 from speedproof.journal.foreign_parts import ForeignPatch, Recorded, SecretSeen, ShownOfExpert, UsageSource
 
+How = Literal["claimed", "configured", "sent"]
+"""What kind of place shows a setting (SettingSeen.how)."""
 _FAR = 300
 """Bytes into a line from which an excerpt begins at its place, not at the line's beginning."""
 
@@ -26,6 +29,24 @@ class Naming:
     """Whether it says so itself; else it follows from what it looks like."""
     version: str | None = None
     """The version it names."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """A setting as a reader found it."""
+
+    key: str
+    """Its name."""
+    value: str | None
+    """Its value as text."""
+    how: How
+    """What kind of place it is."""
+    where: Evidence
+    """The place; its file is relative to the folder."""
+    path: str | None = None
+    """The path in a configuration."""
+    denied: bool = False
+    """Whether a sentence denies it."""
 
 
 @dataclass
@@ -106,8 +127,14 @@ class Gathered:
     """Lines that a diff in the prompt adds."""
     secrets: list[SecretSeen] = field(default_factory=list)
     """Keys that stand in its logs."""
+    expert_lines: set[bytes] = field(default_factory=set)
+    """Lines that the expert's own patch adds."""
     logs: list[Log] = field(default_factory=list)
     """Its logs, copies left out."""
+    settings: list[Seen] = field(default_factory=list)
+    """Settings that its files show."""
+    prompt: Prompt | None = None
+    """What it was told, by the file that is the most telling so far."""
 
 
 def place(file: str, data: bytes | None, key: str, value: str = "", *, last: bool = False) -> Evidence:

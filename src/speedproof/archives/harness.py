@@ -8,6 +8,8 @@ from speedproof.agents.reading import mapping, text
 from speedproof.archives.exported import BLOCK
 from speedproof.archives.gathered import Gathered, number, place, whole
 from speedproof.archives.kind import Content, predictions
+from speedproof.archives.prompt import better, of_parts
+from speedproof.archives.settings import line_of, recorded
 from speedproof.journal.attempt import HarnessError
 from speedproof.journal.foreign_parts import Recorded
 
@@ -74,6 +76,12 @@ def read_journal(found: Gathered, content: Content) -> None:
         found.harness_place = place(file, data, "error" if error else "error_type")
     minutes = number(block.get("time_budget_minutes"))
     found.budget_s = None if minutes is None else minutes * 60
+    if block_name and minutes is not None:
+        name = "time_budget_minutes"
+        path = f"{block_name[:100]}.{name}"
+        recorded(found.settings, path, block.get(name), file, line_of(data, name), "configured")
+    for name, value in list(mapping(journal.get("experiment")).items())[:50]:
+        recorded(found.settings, f"experiment.{name[:100]}", value, file, line_of(data, name), "configured")
     found.commits = whole(metrics.get("commit_count"))
     found.task = text(journal.get("task_id"), 200)
     found.commit, found.pre = text(commits.get("human"), 64), text(commits.get("pre"), 64)
@@ -107,6 +115,7 @@ def read_prompt(found: Gathered, content: Content) -> None:
     """prompt.json: the task as it was put."""
     prompt = content.mapping
     add_facts(found, content.name, prompt)
+    found.prompt = better(found.prompt, of_parts(content.name, content.data, prompt))
     commits = mapping(prompt.get("commits"))
     found.commit = found.commit or text(commits.get("human"), 64)
     found.pre = found.pre or text(commits.get("pre"), 64)

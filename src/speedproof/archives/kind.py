@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from speedproof.agents.reading import mapping, sequence
+from speedproof.archives.configuration import is_json_config, is_yaml_config
 from speedproof.archives.content import PIECE_BYTES, Unreadable, parse, pieces, read_whole
 
 _LOG_MARKS = (b"Execution Summary", b"OpenAI Codex v", b"Task Details", b"Trajectory saved to", b"Traceback (most")
@@ -61,6 +62,8 @@ def read(name: str, path: str, size: int) -> Content:
         _read_json(content)
     elif head.startswith((b"diff --git ", b"--- a/")) or name.endswith((".diff", ".patch")):
         content.kind = "patch"
+    elif is_yaml_config(name, head if content.data is None else content.data):
+        content.kind = "config"
     elif any(mark in head for mark in _LOG_MARKS) or any(part in name.rpartition("/")[2] for part in _LOG_NAMES):
         content.kind = "log"
     elif b"\0" in head:
@@ -157,10 +160,10 @@ def kind_of(value: Any) -> str:
         return "targets"
     if isinstance(value.get("task"), str) and ("constraints" in value or "target_files" in value):
         return "prompt"
-    return _kind_of_event(value)
+    return _kind_of_event(value) or ("config" if is_json_config(value) else "json")
 
 
-def _kind_of_event(value: Mapping[str, Any]) -> str:
+def _kind_of_event(value: Mapping[str, Any]) -> str | None:
     event = value.get("type") if isinstance(value.get("type"), str) else None
     if event == "result" and ("session_id" in value or "duration_ms" in value):
         return "result"
@@ -170,7 +173,7 @@ def _kind_of_event(value: Mapping[str, Any]) -> str:
         return "events"
     if event in {"system", "assistant"} and ("session_id" in value or "message" in value):
         return "result"
-    return "json"
+    return None
 
 
 def _is_prediction(value: Any) -> bool:

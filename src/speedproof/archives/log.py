@@ -26,6 +26,9 @@ _OPENING = 64 << 10
 """Bytes at the beginning of a piece in which a program names itself."""
 _LINE_ERROR = re.compile(rb"(?:Unexpected error:|Error:|error:|ERROR:|Task execution interrupted by user)")
 _BANNER = re.compile(rb"OpenAI Codex v(\S{1,40})")
+_BANNER_ROW = re.compile(
+    rb"^(?:(?P<rule>-{4,})|(?P<name>[a-z][a-z ]{1,30}): (?P<value>[^\n]{1,200}))\r?$", re.MULTILINE
+)
 _TOKENS_USED = re.compile(rb"^tokens used:?\s*\n?\s*([\d,]{1,20})", re.MULTILINE)
 _TAIL_BYTES = 64 << 10
 _LONGEST_LINE = 8_000
@@ -88,6 +91,8 @@ class Log:
     """The version it names."""
     codex_model: Hit | None = None
     """The model it names, as the line that does."""
+    codex_settings: list[tuple[str, str, int]] = field(default_factory=list)
+    """Settings in its banner: name, value and line."""
     tokens_used: tuple[int, int] | None = None
     """The one number at its end: line and tokens."""
     tail: list[tuple[int, str]] = field(default_factory=list)
@@ -241,6 +246,7 @@ def _codex(log: Log, data: bytes, at: Callable[[int], Hit]) -> None:
             begin = data.find(b"\nmodel: ", banner.end(), banner.end() + 2_000)
             if begin >= 0:
                 log.codex_model = at(begin + 1)
+            _banner(log, data, banner.end(), at)
         elif (begin := data.find(b"codex_core::", 0, _OPENING)) >= 0:
             log.codex = at(begin)
     if log.codex is None:
@@ -249,6 +255,21 @@ def _codex(log: Log, data: bytes, at: Callable[[int], Hit]) -> None:
     found = _TOKENS_USED.match(data, begin + 1) if begin >= 0 else None
     if found:
         log.tokens_used = (at(begin + 1).line, int(found[1].replace(b",", b"") or 0))
+
+
+def _banner(log: Log, data: bytes, begin: int, at: Callable[[int], Hit]) -> None:
+    """The settings that stand between the two rules of Codex's banner."""
+    rules = 0
+    for found in _BANNER_ROW.finditer(data, begin, begin + 2_000):
+        rules += found["rule"] is not None
+        if rules > 1:
+            return
+        if found["rule"] or not rules:
+            continue
+        name = found["name"].decode().replace(" ", "_")
+        if name not in ("workdir", "session_id"):
+            value = found["value"].decode(errors="replace").strip()
+            log.codex_settings.append((name, value, at(found.start()).line))
 
 
 def hit(data: bytes, begin: int, before: int = 0, lines: int | None = None) -> Hit:

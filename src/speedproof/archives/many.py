@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speedproof.archives.folder import Folder, read_folder
-from speedproof.archives.store import Problem
+from speedproof.journal.foreign_parts import SettingSeen
 
 Progress = Callable[[int, int], None]
 """Told of folders read, and how many there are to read."""
@@ -32,8 +32,12 @@ class Lines:
     """Bytes read."""
     attempts: list[bytes]
     """Its attempts as JSON."""
-    problems: list[Problem]
-    """What is wrong with its files."""
+    problems: list[bytes]
+    """What is wrong with its files, as JSON."""
+    settings: list[bytes] = field(default_factory=list)
+    """Settings of its configurations and records as JSON."""
+    claims: list[SettingSeen] = field(default_factory=list)
+    """What its reports say of names that may be settings."""
 
 
 @dataclass
@@ -127,4 +131,10 @@ def _read_and_send(receiver: Any, sender: Any, archive: str, root: Path, folders
 
 def _read(archive: str, root: Path, folder: Folder) -> Lines:
     read = read_folder(archive, root, folder)
-    return Lines(read.bytes, [attempt.model_dump_json().encode() for attempt in read.attempts], read.problems)
+    return Lines(
+        read.bytes,
+        [attempt.model_dump_json().encode() for attempt in read.attempts],
+        [each.model_dump_json().encode() for each in read.problems],
+        [each.model_dump_json().encode() for each in read.settings if each.how != "claimed"],
+        [each for each in read.settings if each.how == "claimed"],
+    )

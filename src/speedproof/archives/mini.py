@@ -5,6 +5,10 @@ from typing import Any
 from speedproof.agents.reading import mapping, sequence, text
 from speedproof.archives.gathered import Gathered, Naming, number, place
 from speedproof.archives.kind import Content
+from speedproof.archives.patch import patch_of
+from speedproof.archives.prompt import better, of_record
+from speedproof.archives.settings import read_block
+from speedproof.archives.shown import added_lines
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.foreign_parts import UsageSource
 from speedproof.journal.usage import Usage, token_count, total_usage, usage_of_whole_input
@@ -22,6 +26,13 @@ def read_trajectory(found: Gathered, content: Content) -> None:
     config = mapping(mapping(info.get("config")).get("model"))
     if asked := text(config.get("model_name"), 200):
         found.model_asked = Naming(asked, place(file, data, "model_name"))
+    _read_config(found, content, mapping(info.get("config")))
+    told = next((m.get("content") for m in messages if m.get("role") == "user"), None)
+    found.prompt = better(found.prompt, of_record(file, told))
+    submission = info.get("submission")
+    if isinstance(submission, str) and (not submission or "diff --git " in submission[:10_000]):
+        patch = submission.encode(errors="replace")
+        found.patch, found.patch_lines = patch_of(file, patch), list(added_lines(patch))
     answers = [mapping(mapping(message.get("extra")).get("response")) for message in messages]
     _use(found, content, [answer for answer in answers if answer])
     ending = place(file, data, "exit_status")
@@ -48,9 +59,20 @@ def read_trajectory(found: Gathered, content: Content) -> None:
     found.item = text(value.get("instance_id"), 200)
 
 
+def _read_config(found: Gathered, content: Content, config: dict[str, Any]) -> None:
+    """The block of its configuration: what stands in model_kwargs goes into each request."""
+    model = dict(mapping(config.get("model")))
+    asked = {name: model.pop(name) for name in ("model_name", "model_kwargs") if name in model}
+    prefix = "info.config"
+    read_block(found.settings, content.name, content.data, asked, f"{prefix}.model", "sent")
+    rest = {name: block for name, block in {**config, "model": model}.items() if isinstance(block, dict)}
+    read_block(found.settings, content.name, content.data, rest, prefix, "configured")
+
+
 def _use(found: Gathered, content: Content, answers: list[dict[str, Any]]) -> None:
     models: dict[str, list[Usage]] = {}
-    impossible = []
+    impossible: list[str] = []
+    wrong: list[Usage] = []
     told = unknown = 0
     for index, answer in enumerate(answers):
         numbers = mapping(answer.get("usage"))
@@ -63,6 +85,7 @@ def _use(found: Gathered, content: Content, answers: list[dict[str, Any]]) -> No
             continue
         if whole is not None and (token_count(cached) or 0) > whole:
             impossible.append(f"answer {index + 1}: {cached} cached of {whole} input tokens")
+            wrong.append(usage)
         told += whole or 0
         models.setdefault(text(answer.get("model"), 200) or "", []).append(usage)
     for name in list(models)[:20]:
@@ -80,5 +103,6 @@ def _use(found: Gathered, content: Content, answers: list[dict[str, Any]]) -> No
                 unknown=unknown,
                 models={name: total_usage(each)[0] for name, each in list(models.items())[:20] if name},
                 impossible=tuple(impossible[:20]),
+                impossible_usage=total_usage(wrong)[0],
             )
         )

@@ -10,6 +10,7 @@ OWN = "model_patch.diff"
 _HEAD = re.compile(rb"^diff --git (?:a/(?P<a>.*?) b/(?P<b>.*)|\"(?P<quoted>.*)\")$", re.MULTILINE)
 _SCRATCH = {".bak", ".diff", ".log", ".md", ".orig", ".out", ".patch", ".rej", ".rst", ".tmp"}
 _TESTS = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|[^/]*_test\.\w+$|conftest\.py$)")
+_EXPERTS = re.compile(r"(?:expert|human|gold|reference|ground[_-]?truth)(?![a-z])")
 _NOT_TEXT = (b"GIT binary patch", b"Binary files", b"rename to", b"deleted file", b"new mode")
 """Lines that say of a file that more than its text changes."""
 _HASH_LANGUAGES = {".py", ".pyi", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".cmake", ".txt"}
@@ -87,6 +88,11 @@ def status_of(patch: ForeignPatch | None) -> ForeignPatchStatus:
     if patch.comments_only and patch.files:
         return "no_effect"
     return "tests_only" if code and code <= set(patch.tests) else "present"
+
+
+def is_experts(name: str) -> bool:
+    """Whether a patch file is the expert's own, by its name: its content tells nobody apart."""
+    return _EXPERTS.match(PurePosixPath(name).name.lower()) is not None
 
 
 def is_scratch(path: str) -> bool:

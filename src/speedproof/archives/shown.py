@@ -70,8 +70,12 @@ def _shown(what: str, where: str, times: int, content: Content, begin: int) -> S
 def _where(content: Content) -> str | None:
     if content.kind in ("log", "trajectory"):
         return str(content.kind)
-    named = content.name.rpartition("/")[2].lower().startswith(_PROMPTS)
-    return "prompt" if content.kind == "text" and named else None
+    return "prompt" if is_prompt(content) else None
+
+
+def is_prompt(content: Content) -> bool:
+    """Whether a file is the text of a prompt: a text, and named so."""
+    return content.kind == "text" and content.name.rpartition("/")[2].lower().startswith(_PROMPTS)
 
 
 def added_lines(data: bytes) -> Iterable[bytes]:

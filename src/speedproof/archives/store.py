@@ -1,9 +1,9 @@
-"""What was imported, in files: state/archives/<id>/{archive.json, attempts.jsonl, problems.jsonl, files.jsonl}."""
+"""What was imported, in files: state/archives/<id>/{archive.json, attempts,settings,problems,files}.jsonl."""
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,15 @@ from speedproof.errors import InputError, RecordError
 from speedproof.journal.base import Record
 from speedproof.journal.files import write_atomically
 from speedproof.journal.foreign import ForeignAttempt
+from speedproof.journal.foreign_parts import SettingSeen
 from speedproof.journal.record_file import read_record, write_record
+
+PARTS = ("attempts.jsonl", "problems.jsonl", "settings.jsonl")
+"""The files of an archive's records, each folder's lines in the order of folders."""
+
+
+MOST_PROBLEMS = 100
+"""Files of one folder that are listed one by one when nothing is taken from them; there may be a million."""
 
 
 class Problem(Record):
@@ -27,6 +35,8 @@ class Problem(Record):
     """skipped: nothing was taken from it; broken: it could not be read; damaged: it was read as far as it goes."""
     why: str
     """Why, and where."""
+    files: int = 1
+    """How many files it stands for: of very many in one folder, the last one stands for the rest."""
 
 
 class ArchiveManifest(Record):
@@ -60,6 +70,8 @@ class ArchiveManifest(Record):
     """Files that could not be read."""
     damaged: int
     """Files that were read as far as they go."""
+    settings: int = 0
+    """Places at which a file shows a setting."""
     attempts_sha256: str
     """SHA-256 of attempts.jsonl: what the index of files stands for."""
 
@@ -75,9 +87,9 @@ class ArchiveStore:
         """archive.json. Raises RecordError when missing or damaged."""
         return read_record(self.folder / "archive.json", ArchiveManifest)
 
-    def lines(self) -> list[bytes]:
-        """The lines of attempts.jsonl; none when there is none."""
-        path = self.folder / "attempts.jsonl"
+    def lines(self, name: str = "attempts.jsonl") -> list[bytes]:
+        """The lines of attempts.jsonl, or of another file of the archive; none when there is none."""
+        path = self.folder / name
         return path.read_bytes().splitlines() if path.exists() else []
 
     def attempts(self) -> Iterator[ForeignAttempt]:
@@ -86,38 +98,46 @@ class ArchiveStore:
             try:
                 yield ForeignAttempt.model_validate_json(line)
             except ValidationError as error:
-                path = self.folder / "attempts.jsonl"
-                hint = "import the folder again"
-                raise RecordError(
-                    f"damaged record: {error.errors()[0]['msg']}", file=path, line=number, hint=hint
-                ) from error
+                raise self._damaged("attempts.jsonl", number, error) from error
 
     def problems(self) -> list[Problem]:
         """What was wrong with files."""
-        path = self.folder / "problems.jsonl"
-        return [Problem.model_validate_json(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        return [Problem.model_validate_json(line) for line in self.lines("problems.jsonl")]
+
+    def settings(self) -> list[SettingSeen]:
+        """Every place at which a file shows a setting: of configurations and records first, what reports claim last.
+
+        Raises RecordError for a damaged line.
+        """
+        found = []
+        for number, line in enumerate(self.lines("settings.jsonl"), 1):
+            try:
+                found.append(SettingSeen.model_validate_json(line))
+            except ValidationError as error:
+                raise self._damaged("settings.jsonl", number, error) from error
+        return found
+
+    def _damaged(self, name: str, line: int, error: ValidationError) -> RecordError:
+        what = f"damaged record: {error.errors()[0]['msg']}"
+        return RecordError(what, file=self.folder / name, line=line, hint="import the folder again")
 
     def index(self) -> list[bytes] | None:
-        """The rows of files.jsonl; null when they do not stand for the attempts that are there."""
-        path = self.folder / "files.jsonl"
-        attempts = self.folder / "attempts.jsonl"
+        """The rows of files.jsonl; null when they do not stand for the records that are there."""
         try:
             manifest = self.manifest()
-            if hashlib.sha256(attempts.read_bytes()).hexdigest() != manifest.attempts_sha256:
-                return None
-            rows = path.read_bytes().splitlines()
+            digests = [_sha256((self.folder / name).read_bytes()) for name in PARTS]
+            rows = (self.folder / "files.jsonl").read_bytes().splitlines()
         except (RecordError, OSError):
             return None
-        return rows[1:] if rows and rows[0].decode() == manifest.attempts_sha256 else None
+        stand = digests[0] == manifest.attempts_sha256 and rows and rows[0] == " ".join(digests).encode()
+        return rows[1:] if stand else None
 
-    def write(
-        self, manifest: ArchiveManifest, attempts: bytes, problems: Iterable[Problem], index: Iterable[bytes]
-    ) -> None:
-        """Write all of it. Killed in between, the next import reads the folder anew."""
-        write_atomically(self.folder / "attempts.jsonl", attempts)
-        write_atomically(self.folder / "problems.jsonl", "".join(p.model_dump_json() + "\n" for p in problems))
-        rows = b"\n".join([manifest.attempts_sha256.encode(), *index])
-        write_atomically(self.folder / "files.jsonl", rows + b"\n")
+    def write(self, manifest: ArchiveManifest, data: Mapping[str, bytes], index: Iterable[bytes]) -> None:
+        """Write all of it, `data` by the names of PARTS. Killed in between, the next import reads the folder anew."""
+        for name in PARTS:
+            write_atomically(self.folder / name, data[name])
+        digests = " ".join(_sha256(data[name]) for name in PARTS)
+        write_atomically(self.folder / "files.jsonl", b"".join(row + b"\n" for row in [digests.encode(), *index]))
         write_record(self.folder / "archive.json", manifest)
 
     @contextmanager
@@ -133,6 +153,10 @@ class ArchiveStore:
             yield
         finally:
             os.close(descriptor)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def archive_id(root: Path) -> str:

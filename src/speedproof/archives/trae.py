@@ -7,6 +7,8 @@ from speedproof.agents.reading import mapping, sequence, text
 from speedproof.archives.gathered import Gathered, Naming, find_key, number, place, place_at
 from speedproof.archives.kind import Content
 from speedproof.archives.log import Log
+from speedproof.archives.prompt import better, of_record
+from speedproof.archives.settings import line_of, recorded
 from speedproof.diagnosis.facts import excerpt
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.base import Evidence
@@ -28,6 +30,9 @@ def read_trajectory(found: Gathered, content: Content) -> None:
     asked = text(value.get("model"), 200)
     if asked:
         found.model_asked = Naming(asked, place(file, data, "model", '"'))
+    for name in ("provider", "model", "max_steps"):
+        recorded(found.settings, name, value.get(name), file, line_of(data, name))
+    found.prompt = better(found.prompt, of_record(file, value.get("task")))
     answers = _read_answers(found, content, apart=provider in _APART)
     steps = [mapping(step) for step in sequence(value.get("agent_steps"))]
     _read_steps(found, steps, file, data)
@@ -77,6 +82,7 @@ def _read_answers(found: Gathered, content: Content, *, apart: bool) -> list[dic
     usages: list[Usage] = []
     models: dict[str, list[Usage]] = {}
     impossible: list[str] = []
+    wrong: list[Usage] = []
     whole_input = unknown = 0
     for index, answer in enumerate(answers):
         numbers = mapping(answer.get("usage"))
@@ -87,6 +93,7 @@ def _read_answers(found: Gathered, content: Content, *, apart: bool) -> list[dic
         read, told = token_count(numbers.get("cache_read_input_tokens")), token_count(numbers.get("input_tokens"))
         if not apart and read is not None and told is not None and read > told:
             impossible.append(f"llm_interactions[{index}]: {read} cached of {told} input tokens")
+            wrong.append(usage)
         whole_input += told or 0
         usages.append(usage)
         models.setdefault(text(answer.get("model"), 200) or "", []).append(usage)
@@ -106,6 +113,7 @@ def _read_answers(found: Gathered, content: Content, *, apart: bool) -> list[dic
                 unknown=unknown,
                 models={name: total_usage(each)[0] for name, each in list(models.items())[:_PLACED] if name},
                 impossible=tuple(impossible[:20]),
+                impossible_usage=total_usage(wrong)[0],
             )
         )
     return answers

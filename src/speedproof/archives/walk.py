@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speedproof.archives.folder import Entry, Folder, is_attempt_folder
-from speedproof.archives.store import Problem
+from speedproof.archives.store import MOST_PROBLEMS, Problem
 
 _DEEPEST = 60
 _SKIPPED_FOLDERS = {".git"}
@@ -54,26 +54,38 @@ def _list(root: Path, path: str, problems: list[Problem]) -> tuple[Folder, list[
     files: list[Entry] = []
     below: list[str] = []
     prefix = f"{path}/" if path else ""
+    skipped = 0
+
+    def skip(name: str, why: str) -> None:
+        nonlocal skipped
+        skipped += 1
+        if skipped <= MOST_PROBLEMS:
+            problems.append(Problem(path=name, what="skipped", why=why))
+
     try:
         with os.scandir(root / path if path else root) as entries:
             for entry in entries:
                 name = prefix + entry.name
                 if not _is_text(entry.name):
-                    problems.append(Problem(path=_shown(name), what="skipped", why="its name is no UTF-8 text"))
+                    skip(_shown(name), "its name is no UTF-8 text")
                     continue
                 about = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(about.st_mode):
                     files.append(Entry(entry.name, about.st_size, about.st_mtime_ns))
                 elif stat.S_ISDIR(about.st_mode):
                     if entry.name in _SKIPPED_FOLDERS:
-                        problems.append(Problem(path=name, what="skipped", why="a repository's own files"))
+                        skip(name, "a repository's own files")
                     else:
                         below.append(name)
                 else:
                     kind = "a link; links are not followed" if stat.S_ISLNK(about.st_mode) else "no regular file"
-                    problems.append(Problem(path=name, what="skipped", why=kind))
+                    skip(name, kind)
     except OSError as error:
         problems.append(Problem(path=_shown(path) or ".", what="broken", why=f"cannot be listed: {error.strerror}"))
+    if skipped > MOST_PROBLEMS:
+        left = skipped - MOST_PROBLEMS
+        why = f"{left} more things of this folder that are no regular files or have no text as a name"
+        problems.append(Problem(path=path or ".", what="skipped", why=why, files=left))
     files.sort(key=lambda e: e.name)
     return Folder(path, files), sorted(below)
 

@@ -116,6 +116,20 @@ class ForeignAttempt(Record):
     lines_as_shown: int | None = None
     """Lines that the patch adds and a diff in the prompt adds too; null when the prompt holds none, or there is no
     patch."""
+    lines_as_expert: int | None = None
+    """Lines that the patch adds and the expert's own patch, a file beside it, adds too; null without either."""
+    prompt_file: str | None = None
+    """The file that holds what the agent was told, relative to the attempt's folder; null when none does."""
+    prompt_sha256: str | None = None
+    """SHA-256 of the prompt, UTF-8."""
+    prompt_template_sha256: str | None = None
+    """SHA-256 of the prompt without the task's particulars (paths, hashes, names, test scripts): equal for equal
+    wording."""
+    prompt_chars: int | None = None
+    """Characters of the prompt."""
+    config_sha256: str | None = None
+    """SHA-256 of the settings that its own files show, the model left out; null when they show none. Of our own
+    attempts: of all limits, options and parameters."""
     secrets: tuple[SecretSeen, ...] = ()
     """Keys that stand in its logs."""
     legacy: Legacy = Legacy()

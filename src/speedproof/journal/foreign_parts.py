@@ -1,4 +1,4 @@
-"""The parts of an imported attempt: files, names, what was recorded, patch, tokens, calls, clock, what was shown."""
+"""The parts of an imported attempt: files, names, what was recorded, patch, tokens, calls, clock, settings."""
 
 import re
 from typing import Literal
@@ -39,7 +39,8 @@ class ForeignFile(Record):
     """Bytes."""
     kind: str
     """What its content is: journal, summary, prediction, prompt, targets, trajectory, log, patch, rollout, events,
-    result, text, json, empty, copy (equal to another file of the attempt), other."""
+    result, config (settings), report (a text that says something of settings), text, json, empty, copy (equal to
+    another file of the attempt), other."""
     problem: str | None = None
     """What is wrong with it; null when it was read whole."""
 
@@ -156,6 +157,19 @@ class UsageSource(Record):
     """The same by model, where the source tells them apart."""
     impossible: tuple[str, ...] = ()
     """What cannot be: more cached than input, negative numbers."""
+    impossible_usage: Usage = Usage()
+    """Tokens of the records that cannot be, as they stand; they are in `usage`, but for their uncached input."""
+
+    @property
+    def possible(self) -> Usage | None:
+        """Tokens without those of the records that cannot be; null when there are no others."""
+        if not self.impossible:
+            return self.usage
+        if self.records <= len(self.impossible):
+            return None
+        wrong = self.impossible_usage.model_dump(exclude={"uncached_input"})
+        told = self.usage.model_dump(exclude_none=True)
+        return Usage(**{name: value - (wrong.get(name) or 0) for name, value in told.items()})
 
 
 class FailedCall(Record):
@@ -219,3 +233,28 @@ class SecretSeen(Record):
     """How often, as far as it was looked for."""
     evidence: Evidence
     """Where first; the value is taken out."""
+
+
+class SettingSeen(Record):
+    """One setting where a file shows it: a line of settings.jsonl. Several places may contradict each other."""
+
+    key: str
+    """Its name as written there, such as parallel_tool_calls; in a sentence, the name with underscores."""
+    value: str | None
+    """Its value as text, truth as true or false; null when it is unknown, null, a secret, or not clear from the
+    sentence."""
+    path: str | None = None
+    """Its place in a configuration or record, such as agents.trae_agent.max_steps; null for a sentence."""
+    how: Literal["claimed", "configured", "sent"]
+    """claimed: a report says so; configured: a configuration, or the harness's record of one, has it; sent: the agent's
+    own record of its run names it as what the run was made with."""
+    denied: bool = False
+    """Whether the sentence denies something of it: never applied, was not disabled. Its value is then null."""
+    file: str
+    """The file, relative to the archive's root."""
+    line: int | None = None
+    """The line; null when it could not be told."""
+    excerpt: str = ""
+    """What stands there, secrets taken out, cut to 400 characters; of a configuration the key and its value."""
+    attempt: str | None = None
+    """Id of the attempt whose folder or record holds it; null when it belongs to none or several."""

@@ -1,12 +1,13 @@
 """Many attempts, in the order of time: what every question about archives and runs is asked of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from speedproof.analysis.collection.dimensions import ANY, Where, chosen, known
 from speedproof.analysis.collection.entry import Entry
+from speedproof.journal.foreign_parts import SettingSeen
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -21,33 +22,53 @@ class Collection:
     """Second copies of attempts that are among them: shown, and counted nowhere."""
     controls: tuple[Entry, ...] = ()
     """Attempts that apply a given patch and call no model: counted nowhere."""
+    under_way: tuple[Entry, ...] = ()
+    """Attempts that are being made at this moment: counted nowhere."""
+    unread: tuple[str, ...] = ()
+    """Attempts of our own whose record cannot be read, each with why: counted nowhere."""
     archives: tuple[str, ...] = ()
     """Ids of the archives and runs that it was read from."""
+    read_settings: Callable[[], tuple[SettingSeen, ...]] = field(default=tuple, repr=False)
+    """Reads what the archives' files show of settings, when it is asked for."""
     whole: "Collection | None" = field(default=None, repr=False)
     """What it was chosen from; null for all there is."""
 
     @classmethod
-    def of(cls, entries: Iterable[Entry], archives: Iterable[str]) -> "Collection":
-        """Sort what was read: second copies and controls apart, the rest by time."""
+    def of(
+        cls,
+        entries: Iterable[Entry],
+        archives: Iterable[str],
+        unread: Iterable[str] = (),
+        read_settings: Callable[[], tuple[SettingSeen, ...]] = tuple,
+    ) -> "Collection":
+        """Sort what was read: second copies, controls and what is under way apart, the rest by time."""
         every = sorted(entries, key=lambda e: (e.at or _LAST, e.name))
         seen: set[tuple[object, ...]] = set()
         main: list[Entry] = []
         copies: list[Entry] = []
         controls: list[Entry] = []
+        under_way: list[Entry] = []
         for entry in every:
-            attempt = entry.attempt
-            written = attempt.recorded.written
-            key: tuple[object, ...] = (attempt.id,)
-            if attempt.own:
-                key = (attempt.own,)
-            elif attempt.commit and written and attempt.layout == "perf-agents-bench":
-                key = (attempt.commit, written)
-            if attempt.duplicate_of is not None or key in seen:
+            key = _same(entry)
+            if entry.attempt.duplicate_of is not None or key in seen:
                 copies.append(entry)
                 continue
             seen.add(key)
-            (main if entry.control is None else controls).append(entry)
-        return cls(tuple(main), tuple(copies), tuple(controls), tuple(archives))
+            (under_way if entry.under_way else main if entry.control is None else controls).append(entry)
+        return cls(
+            tuple(main),
+            tuple(copies),
+            tuple(controls),
+            tuple(under_way),
+            tuple(unread),
+            tuple(archives),
+            read_settings,
+        )
+
+    @cached_property
+    def settings(self) -> tuple[SettingSeen, ...]:
+        """What the files of all archives show of settings: claimed, configured, sent; not of chosen attempts alone."""
+        return self.read_settings() if self.whole is None else self.whole.settings
 
     def where(self, where: Where) -> "Collection":
         """Those of which all conditions hold. Raises InputError for a dimension that does not exist."""
@@ -80,6 +101,16 @@ class Collection:
     def by_commit(self) -> Mapping[str, tuple[Entry, ...]]:
         """The expert's commit → attempts at it, oldest first; those without a commit are left out."""
         return _grouped((e.attempt.commit, e) for e in self.entries if e.attempt.commit)
+
+
+def _same(entry: Entry) -> tuple[object, ...]:
+    """What is equal for two records of one attempt."""
+    attempt = entry.attempt
+    if attempt.own:
+        return (attempt.own,)
+    if attempt.commit and attempt.recorded.written and attempt.layout == "perf-agents-bench":
+        return (attempt.commit, attempt.recorded.written)
+    return (attempt.id,)
 
 
 def _grouped(pairs: Iterable[tuple[str, Entry]]) -> dict[str, tuple[Entry, ...]]:

@@ -20,8 +20,10 @@ Plain = str | int | float | bool | None
 Where = Mapping[str, Plain | list[Plain]]
 """Dimension → what must hold; all of them must."""
 
-_BOUND = re.compile(r"(<=|>=|<|>|!=)\s*(-?\d+(?:\.\d+)?)")
-_RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(<?)(-?\d+(?:\.\d+)?)")
+BOUND = re.compile(r"(<=|>=|<|>|!=)\s*(-?\d+(?:\.\d+)?)")
+"""A condition that bounds a number on one side."""
+RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(<?)(-?\d+(?:\.\d+)?)")
+"""A condition that bounds it on both."""
 _TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne}
 
 DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
@@ -77,7 +79,8 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
 
 ANY = "not null"
 """The condition that a dimension is known, whatever it is."""
-_BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
+BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
+"""Dimensions of which a beginning is enough."""
 
 
 def known(where: Where) -> None:
@@ -102,13 +105,13 @@ def _holds(name: str, value: Plain, wanted: Plain) -> bool:
     if isinstance(wanted, str):
         if wanted == ANY:
             return True
-        bound = _BOUND.fullmatch(wanted)
+        bound = BOUND.fullmatch(wanted)
         if bound and isinstance(value, int | float):
             return bool(_TESTS[bound[1]](value, float(bound[2])))
-        ends = _RANGE.fullmatch(wanted)
+        ends = RANGE.fullmatch(wanted)
         if ends and isinstance(value, int | float):
             low, high = float(ends[1]), float(ends[3])
             return low <= value < high if ends[2] else low <= value <= high
-        if name in _BY_BEGINNING:
+        if name in BY_BEGINNING:
             return str(value).startswith(wanted)
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -26,6 +26,8 @@ class Entry:
     """Patch against base; null when not measured."""
     control: str | None = None
     """Which patch was applied, for attempts that call no model; null for agents."""
+    under_way: bool = False
+    """Whether the attempt is being made at this moment."""
     unqualified: str | None = None
     """Why its task can prove nothing on the machine that judged; null when it can, or nobody knows."""
 
@@ -65,7 +67,7 @@ class Entry:
     def cost_usd(self) -> float | None:
         """US dollars at the list prices of its day; null when tokens, model, day or price are unknown.
 
-        A model that only a label names is not priced.
+        A model that only a label names is not priced, and a usage record that cannot be is left out.
         """
         if self.wire_usd is not None:
             return self.wire_usd
@@ -73,4 +75,5 @@ class Entry:
         if at is None or attempt.model.value is None or attempt.model.confidence not in ("direct", "inferred"):
             return None
         prices = unit_prices(attempt.model.value, at.date())
-        return None if prices is None else prices.cost(attempt.usage)
+        usage = attempt.usages[0].possible if attempt.usages else attempt.usage
+        return None if prices is None or usage is None else prices.cost(usage)

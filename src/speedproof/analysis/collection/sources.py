@@ -26,10 +26,13 @@ def collect(names: Sequence[str], state: Path) -> Collection:
         raise InputError(
             "there is no run and no archive here", file=state, hint="speedproof import FOLDER, or speedproof demo"
         )
+    imported = [one for one in found if isinstance(one, ArchiveStore)]
     read: list[tuple[ForeignAttempt, Row | None]] = []
+    unread: list[str] = []
     for one in found:
-        read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one)
-    return Collection.of(_named(read), [one.id for one in found])
+        read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one, unread)
+    settings = lambda: tuple(seen for one in imported for seen in one.settings())  # noqa: E731 - read when asked for
+    return Collection.of(_named(read), [one.id for one in found], unread, settings)
 
 
 def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
@@ -60,9 +63,9 @@ def _archive(name: str, known: Sequence[ArchiveStore]) -> ArchiveStore | None:
     return imported[0]
 
 
-def _of_run(run: RunStore) -> Iterator[tuple[ForeignAttempt, Row | None]]:
+def _of_run(run: RunStore, unread: list[str]) -> Iterator[tuple[ForeignAttempt, Row | None]]:
     known = {row.name: row for row in rows(run)}
-    for attempt in own_attempts(run):
+    for attempt in own_attempts(run, unread):
         yield attempt, known.get(attempt.own or "")
 
 
@@ -84,5 +87,6 @@ def _own(attempt: ForeignAttempt, row: Row) -> Entry:
         proven=row.proven,
         speedup=row.speedup,
         control=row.control,
+        under_way=row.state == "open" and row.run is None,
         unqualified=row.unqualified.message if row.unqualified else None,
     )
