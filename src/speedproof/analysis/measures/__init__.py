@@ -10,10 +10,12 @@ from speedproof.analysis.measures import (
     commits,
     costs,
     counts,
+    histories,
     legacy,
     outcomes,
     patches,
     rungs,
+    settings,
     times,
     tokens,
     trouble,
@@ -21,7 +23,21 @@ from speedproof.analysis.measures import (
 from speedproof.analysis.measures.figure import Figure, figure
 from speedproof.analysis.measures.measure import MEASURES, Measure, Value, measured
 
-_MODULES = (counts, outcomes, patches, times, tokens, costs, calls, commits, rungs, trouble, legacy)
+_MODULES = (
+    counts,
+    outcomes,
+    patches,
+    times,
+    tokens,
+    costs,
+    calls,
+    commits,
+    histories,
+    rungs,
+    trouble,
+    settings,
+    legacy,
+)
 """They register themselves when they are loaded; documents show them in this order."""
 
 __all__ = ["MEASURES", "Figure", "Measure", "Value", "figure", "measured"]

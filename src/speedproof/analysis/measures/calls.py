@@ -26,19 +26,19 @@ def tool_output_missing_calls(chosen: Collection) -> Value:
 
 @measure("calls")
 def tool_output_missing_calls_per_attempt(chosen: Collection) -> Value:
-    """Those calls, for each attempt."""
+    """Calls that the provider refused because a tool call had been left without its output, for each attempt."""
     return each(tool_output_missing_calls.of(chosen), attempts.of(chosen))
 
 
 @measure("attempts")
 def tool_output_missing_attempts(chosen: Collection) -> Value:
-    """Attempts with such a refused call."""
+    """Attempts with a call that the provider refused because a tool call had been left without its output."""
     return count_where(chosen, _hit)
 
 
 @measure("runs")
 def tool_output_missing_runs(chosen: Collection) -> Value:
-    """Runs in which an attempt has such a refused call."""
+    """Runs in which the provider refused a call because a tool call had been left without its output."""
     return count_groups(every for every in chosen.by_run.values() if any(_hit(e) for e in every))
 
 

@@ -1,12 +1,13 @@
 """Commits over all their attempts: solved or not, tried again or only twice at once, and in which sequence."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import commits
-from speedproof.analysis.measures.measure import Value, measure, share
+from speedproof.analysis.measures.history import history
+from speedproof.analysis.measures.measure import Value, count_groups, measure, share, the_one
 
 
 @measure("commits")
@@ -17,17 +18,18 @@ def commits_with_several_attempts(chosen: Collection) -> Value:
 
 @measure("commits")
 def commits_only_concurrent(chosen: Collection) -> Value:
-    """Commits with several attempts of which none is a retry: runs worked on them at the same time."""
-    runs = _begins(chosen)
-    return _count(chosen, lambda every: len(every) > 1 and not _retried(every, runs))
+    """Commits with several attempts of which none is a retry, as far as times tell: runs worked on them at the same
+    time."""
+    previous = history(chosen).previous
+    return _count(chosen, lambda every: len(every) > 1 and not any(e.name in previous for e in every))
 
 
 @measure("commits")
 def commits_retried(chosen: Collection) -> Value:
     """Commits with a retry: an attempt whose run began after another attempt at the commit had ended, or that began
     after another one of the same run had."""
-    runs = _begins(chosen)
-    return _count(chosen, lambda every: _retried(every, runs))
+    previous = history(chosen).previous
+    return _count(chosen, lambda every: any(e.name in previous for e in every))
 
 
 @measure("commits")
@@ -75,15 +77,49 @@ def commits_proven(chosen: Collection) -> Value:
 @measure("text")
 def sequence(chosen: Collection) -> Value:
     """What is recorded of the attempts, in the order of time: 7 error, 12 success, 2 error."""
-    parts = [f"{len(list(members))} {status}" for status, members in groupby(map(_status, chosen.entries))]
-    return Value(", ".join(parts) or None, chosen.entries, why=None if parts else "there is no attempt")
+    return recorded_in_order(chosen.entries)
+
+
+@measure("text")
+def latest_status(chosen: Collection) -> Value:
+    """What is recorded of the last of the attempts, by time."""
+    return the_one(replace(chosen, entries=chosen.entries[-1:]), lambda e: e.attempt.recorded.status)
 
 
 @measure("text")
 def first_success(chosen: Collection) -> Value:
     """The first attempt, by time, that is recorded as a success."""
-    found = next((e for e in chosen.entries if e.recorded), None)
+    return first_recorded(chosen.entries)
+
+
+@measure("")
+def place_at_commit(chosen: Collection) -> Value:
+    """Which attempt at its commit it is, by time: 1 for the first. Where all attempts have the same."""
+    return the_one(chosen, lambda e: len(_until(chosen, e)) or None)
+
+
+@measure("attempts")
+def successes_at_commit_until(chosen: Collection) -> Value:
+    """Recorded successes at its commit up to an attempt, itself included, by time. Where all attempts have the same."""
+    return the_one(chosen, lambda e: sum(bool(one.recorded) for one in _until(chosen, e)) if e.attempt.commit else None)
+
+
+def recorded_in_order(entries: Sequence[Entry]) -> Value:
+    """What is recorded of attempts, in words."""
+    parts = [f"{len(list(members))} {status}" for status, members in groupby(map(_status, entries))]
+    return Value(", ".join(parts) or None, tuple(entries), why=None if parts else "there is no attempt")
+
+
+def first_recorded(entries: Iterable[Entry]) -> Value:
+    """The name of the first that is recorded as a success."""
+    found = next((e for e in entries if e.recorded), None)
     return Value(None, why="none is recorded as a success") if found is None else Value(found.name, (found,))
+
+
+def _until(chosen: Collection, entry: Entry) -> tuple[Entry, ...]:
+    every = (chosen.whole or chosen).by_commit.get(entry.attempt.commit or "", ())
+    place = next((n for n, one in enumerate(every, 1) if one.name == entry.name), 0)
+    return every[:place]
 
 
 def _status(entry: Entry) -> str:
@@ -91,27 +127,5 @@ def _status(entry: Entry) -> str:
 
 
 def _count(chosen: Collection, holds: Callable[[Sequence[Entry]], bool]) -> Value:
-    found = [members for members in chosen.by_commit.values() if holds(members)]
-    unknown = tuple(e for e in chosen.entries if not e.attempt.commit)
-    return Value(len(found), tuple(e for members in found for e in members), unknown)
-
-
-def _begins(chosen: Collection) -> dict[str, datetime]:
-    """When each run began: with the first of its attempts."""
-    found: dict[str, datetime] = {}
-    for run, members in (chosen.whole or chosen).by_run.items():
-        times = [began for e in members if (began := e.attempt.began or e.at) is not None]
-        if times:
-            found[run] = min(times)
-    return found
-
-
-def _retried(every: Sequence[Entry], runs: Mapping[str, datetime]) -> bool:
-    return any(_is_retry(later, earlier, runs) for later in every for earlier in every if later is not earlier)
-
-
-def _is_retry(later: Entry, earlier: Entry, runs: Mapping[str, datetime]) -> bool:
-    ended = earlier.attempt.ended or earlier.at
-    same = later.attempt.run == earlier.attempt.run
-    began = (later.attempt.began or later.at) if same else runs.get(later.attempt.run)
-    return ended is not None and began is not None and began >= ended
+    found = (members for members in chosen.by_commit.values() if holds(members))
+    return count_groups(found, (e for e in chosen.entries if not e.attempt.commit))

@@ -2,17 +2,25 @@
 
 from dataclasses import replace
 
-from speedproof.analysis.collection import Collection
+from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.measure import Value, count_where, each, measure, summed
 from speedproof.analysis.measures.outcomes import confirmed, proven, recorded_successes
+from speedproof.journal.prices import unit_prices
 
 
 @measure("USD")
 def list_price(chosen: Collection) -> Value:
     """US dollars at the list prices of the day, cached and uncached input apart; attempts without tokens, model or
-    price are unknown. Where a usage record names more cached than input tokens, its uncached part is unknown and left
+    price are unknown. A usage record that contradicts itself, such as one with more cached than input tokens, is left
     out."""
     return summed(chosen, lambda e: e.cost_usd)
+
+
+@measure("USD")
+def list_price_as_told(chosen: Collection) -> Value:
+    """US dollars at the list prices of the day, every usage record taken at its word: where one names more cached than
+    input tokens, its uncached part is negative."""
+    return summed(chosen, _as_told)
 
 
 @measure("USD")
@@ -51,3 +59,16 @@ def _each(chosen: Collection, successes: Value) -> Value:
     spent = list_price.of(chosen)
     found = each(spent, Value(len(successes.counted)))
     return replace(found, counted=spent.counted)
+
+
+def _as_told(entry: Entry) -> float | None:
+    """Beside the cost: the records that cannot be, at their word."""
+    best = entry.attempt.usages[0] if entry.attempt.usages else None
+    if best is None or not best.impossible or entry.wire_usd is not None:
+        return entry.cost_usd
+    at = entry.attempt.began or entry.at
+    prices = unit_prices(entry.attempt.model.value or "", at.date()) if at else None
+    if prices is None or best.input is None:
+        return None
+    told = best.usage.model_copy(update={"uncached_input": best.input - (best.usage.cache_read or 0)})
+    return prices.cost(told)

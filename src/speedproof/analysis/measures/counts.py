@@ -1,13 +1,31 @@
 """How many there are, and of what."""
 
+from dataclasses import replace
+
 from speedproof.analysis.collection import Collection
-from speedproof.analysis.measures.measure import Value, count, count_groups, count_where, measure, over, summed, the_one
+from speedproof.analysis.measures.measure import (
+    Value,
+    count,
+    count_groups,
+    count_where,
+    measure,
+    over,
+    share,
+    summed,
+    the_one,
+)
 
 
 @measure("attempts")
 def attempts(chosen: Collection) -> Value:
     """Attempts of agents. Second copies and controls do not count."""
     return count(chosen.entries)
+
+
+@measure("%")
+def share_of_attempts(chosen: Collection) -> Value:
+    """The chosen attempts, of all there are."""
+    return replace(share(attempts.of(chosen), attempts.of(chosen.whole or chosen)), counted=chosen.entries)
 
 
 @measure("attempts")

@@ -1,8 +1,10 @@
 """Wrong ways to count that published figures rest on: kept to show how a figure came to be, never to report one."""
 
-from speedproof.analysis.collection import Collection
-from speedproof.analysis.measures.counts import attempts
-from speedproof.analysis.measures.measure import Value, measure, over, summed
+from speedproof.analysis.collection import Collection, Entry
+from speedproof.analysis.measures.commits import first_recorded, recorded_in_order
+from speedproof.analysis.measures.counts import attempts, attempts_with_patch_file
+from speedproof.analysis.measures.measure import Value, count, each, measure, over, share, summed
+from speedproof.analysis.measures.patches import empty_patch_files, no_patch
 from speedproof.analysis.measures.tokens import input_tokens, output_tokens
 
 FLAT_INPUT_USD = 0.01 / 1000
@@ -44,8 +46,15 @@ def steps_as_text(chosen: Collection) -> Value:
 @measure("attempts", wrong="it counts the logs in which comparing as text goes wrong")
 def attempts_with_wrong_step(chosen: Collection) -> Value:
     """Attempts whose greatest step number, compared as text, is not the greatest."""
-    wrong = [e for e in chosen.entries if e.attempt.legacy.step_as_text != e.attempt.legacy.greatest_step]
-    return Value(len(wrong), tuple(wrong))
+    return count(e for e in chosen.entries if e.attempt.legacy.step_as_text != e.attempt.legacy.greatest_step)
+
+
+@measure("attempts", wrong="it counts the logs in which comparing as text goes wrong")
+def attempts_with_step_nine(chosen: Collection) -> Value:
+    """Attempts whose greatest step number is more than 9, and 9 when compared as text."""
+    return count(
+        e for e in chosen.entries if e.attempt.legacy.step_as_text == 9 and (e.attempt.legacy.greatest_step or 0) > 9
+    )
 
 
 @measure("", wrong="a log repeats one failed call in every retry, traceback and box")
@@ -56,11 +65,50 @@ def text_matches(chosen: Collection) -> Value:
 
 @measure("", wrong="text matches are no calls, and few attempts have any")
 def text_matches_per_attempt(chosen: Collection) -> Value:
-    """Those matches, for each attempt."""
-    found, every = text_matches.of(chosen), attempts.of(chosen)
-    if not isinstance(found.value, int | float) or not every.counted:
-        return Value(None, why="there is no attempt")
-    return Value(found.value / len(every.counted), every.counted)
+    """How often the logs say "No tool output found for function call", for each attempt."""
+    return each(text_matches.of(chosen), attempts.of(chosen))
+
+
+@measure("%", wrong="of the attempts without patch bytes, those whose file is missing are left out, on both sides")
+def empty_of_patch_files(chosen: Collection) -> Value:
+    """Patch files that are empty, of all patch files."""
+    return share(empty_patch_files.of(chosen), attempts_with_patch_file.of(chosen))
+
+
+@measure("%", wrong="a missing file counts as an empty patch, and not as one of all patches")
+def no_patch_of_patch_files(chosen: Collection) -> Value:
+    """Attempts that left no patch bytes, of those that have a patch file."""
+    return share(no_patch.of(chosen), attempts_with_patch_file.of(chosen))
+
+
+@measure("%", wrong="attempts whose patch file is missing are not among the whole")
+def share_of_patch_files(chosen: Collection) -> Value:
+    """The chosen attempts, of all that have a patch file."""
+    return share(attempts.of(chosen), attempts_with_patch_file.of(chosen.whole or chosen))
+
+
+@measure("text", wrong="names of runs say nothing of when they were made")
+def latest_status_by_run_name(chosen: Collection) -> Value:
+    """What is recorded of the last of the attempts, in the order of their runs' names."""
+    last = _by_run_name(chosen)[-1:]
+    status = last[0].attempt.recorded.status if last else None
+    return Value(status, last, why=None if status else "it is not recorded")
+
+
+@measure("text", wrong="names of runs say nothing of when they were made")
+def first_success_by_run_name(chosen: Collection) -> Value:
+    """The first attempt that is recorded as a success, in the order of the runs' names."""
+    return first_recorded(_by_run_name(chosen))
+
+
+@measure("text", wrong="names of runs say nothing of when they were made")
+def sequence_by_run_name(chosen: Collection) -> Value:
+    """What is recorded of the attempts, in the order of their runs' names."""
+    return recorded_in_order(_by_run_name(chosen))
+
+
+def _by_run_name(chosen: Collection) -> tuple[Entry, ...]:
+    return tuple(sorted(chosen.entries, key=lambda e: (e.attempt.run, e.attempt.item)))
 
 
 def _flat(read: Value, written: Value) -> Value:

@@ -89,9 +89,12 @@ def count(members: Iterable[Entry], unknown: Iterable[Entry] = ()) -> Value:
 
 
 def count_where(collection: Collection, shows: Callable[[Entry], bool | None]) -> Value:
-    """How many attempts show it; null is unknown."""
+    """How many attempts show it; an answer that is null is unknown, and so is the count where all are."""
     answers = [(e, shows(e)) for e in collection.entries]
-    return count([e for e, a in answers if a], [e for e, a in answers if a is None])
+    unknown = [e for e, a in answers if a is None]
+    if unknown and len(unknown) == len(answers):
+        return Value(None, (), tuple(unknown), why="it is known of no attempt")
+    return count([e for e, a in answers if a], unknown)
 
 
 def count_groups(groups: Iterable[Iterable[Entry]], unknown: Iterable[Entry] = ()) -> Value:

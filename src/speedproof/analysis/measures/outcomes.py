@@ -1,6 +1,8 @@
 """How attempts ended: as recorded, and by each success rule."""
 
-from speedproof.analysis.collection import Collection
+from collections.abc import Callable
+
+from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import attempts
 from speedproof.analysis.measures.measure import Value, count_where, measure, share, the_one
 
@@ -21,6 +23,24 @@ def recorded_failures(chosen: Collection) -> Value:
 def recorded_rate(chosen: Collection) -> Value:
     """Recorded successes, of all attempts."""
     return share(recorded_successes.of(chosen), attempts.of(chosen))
+
+
+@measure("%")
+def recorded_rate_worst_run(chosen: Collection) -> Value:
+    """Recorded successes, of all attempts, in the run where they are fewest of all."""
+    return _of_runs(chosen, min)
+
+
+@measure("%")
+def recorded_rate_best_run(chosen: Collection) -> Value:
+    """Recorded successes, of all attempts, in the run where they are most of all."""
+    return _of_runs(chosen, max)
+
+
+@measure("attempts")
+def agent_successes(chosen: Collection) -> Value:
+    """Attempts whose agent says of itself that it succeeded."""
+    return count_where(chosen, lambda e: e.attempt.outcome.claims_success if e.attempt.outcome else None)
 
 
 @measure("attempts")
@@ -83,7 +103,7 @@ def errors_with_text(chosen: Collection) -> Value:
 @measure("attempts")
 def errors_without_text(chosen: Collection) -> Value:
     """Attempts recorded as a failure whose record holds no error text."""
-    return count_where(chosen, lambda e: e.recorded is False and not e.attempt.recorded.error)
+    return count_where(chosen, _silent)
 
 
 @measure("%")
@@ -93,9 +113,21 @@ def errors_without_text_rate(chosen: Collection) -> Value:
 
 
 @measure("attempts")
+def errors_explained(chosen: Collection) -> Value:
+    """Attempts recorded as a failure without an error text, for which a cause stands in their files all the same."""
+    return count_where(chosen, lambda e: _silent(e) and _explained(e))
+
+
+@measure("attempts")
+def errors_unexplained(chosen: Collection) -> Value:
+    """Attempts recorded as a failure without an error text, for which no cause stands in their files either."""
+    return count_where(chosen, lambda e: _silent(e) and not _explained(e))
+
+
+@measure("attempts")
 def causes_found(chosen: Collection) -> Value:
     """Attempts for which a cause stands in their files: those that have a diagnosis with evidence."""
-    return count_where(chosen, lambda e: e.attempt.diagnosis is not None and bool(e.attempt.diagnosis.evidence))
+    return count_where(chosen, _explained)
 
 
 @measure("text")
@@ -120,3 +152,17 @@ def run_status(chosen: Collection) -> Value:
 def cause(chosen: Collection) -> Value:
     """The class of the diagnosis, where all attempts have the same."""
     return the_one(chosen, lambda e: e.failure.value if e.failure else None)
+
+
+def _silent(entry: Entry) -> bool:
+    return entry.recorded is False and not entry.attempt.recorded.error
+
+
+def _explained(entry: Entry) -> bool:
+    return entry.attempt.diagnosis is not None and bool(entry.attempt.diagnosis.evidence)
+
+
+def _of_runs(chosen: Collection, pick: Callable[..., tuple[float, tuple[Entry, ...]] | None]) -> Value:
+    rates = [(100 * sum(bool(e.recorded) for e in every) / len(every), every) for every in chosen.by_run.values()]
+    found = pick(rates, key=lambda one: one[0], default=None)
+    return Value(None, why="there is no attempt") if found is None else Value(*found)

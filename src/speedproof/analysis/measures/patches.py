@@ -4,19 +4,29 @@ from collections.abc import Callable
 
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import attempts
-from speedproof.analysis.measures.measure import Value, count, count_where, measure, share, summed, the_one
+from speedproof.analysis.measures.history import history
+from speedproof.analysis.measures.measure import (
+    Value,
+    count,
+    count_groups,
+    count_where,
+    measure,
+    share,
+    summed,
+    the_one,
+)
 
 
 @measure("patches")
 def patches(chosen: Collection) -> Value:
     """Attempts that left patch bytes."""
-    return count_where(chosen, lambda e: bool(e.patched))
+    return count_where(chosen, _left)
 
 
 @measure("attempts")
 def no_patch(chosen: Collection) -> Value:
     """Attempts that left no patch bytes: the file is empty or missing."""
-    return count_where(chosen, lambda e: not e.patched)
+    return count_where(chosen, lambda e: not _left(e))
 
 
 @measure("%")
@@ -28,7 +38,7 @@ def no_patch_rate(chosen: Collection) -> Value:
 @measure("attempts")
 def empty_patch_files(chosen: Collection) -> Value:
     """Attempts whose patch file is there and empty."""
-    return count_where(chosen, lambda e: e.patched is False)
+    return count_where(chosen, lambda e: e.attempt.patch_status == "empty")
 
 
 @measure("bytes")
@@ -40,8 +50,11 @@ def patch_bytes(chosen: Collection) -> Value:
 @measure("patches")
 def distinct_patches(chosen: Collection) -> Value:
     """Different patches: those of the same bytes count once."""
-    found = [e for e in chosen.entries if e.patched]
-    return Value(len({_bytes(e) for e in found}), tuple(found))
+    found: dict[str, list[Entry]] = {}
+    for entry in chosen.entries:
+        if (key := _bytes(entry)) is not None:
+            found.setdefault(key, []).append(entry)
+    return count_groups(found.values(), (e for e in chosen.entries if _left(e) and _bytes(e) is None))
 
 
 @measure("patches")
@@ -58,14 +71,13 @@ def patches_seen_at_another_commit(chosen: Collection) -> Value:
 
 @measure("text")
 def patch_origin(chosen: Collection) -> Value:
-    """The first attempt of another run that left the same bytes as a patch before, where all attempts have the same
-    one."""
+    """The first attempt of another run that had left the same bytes as a patch before, where all have the same one."""
     return _of_origins(chosen, lambda origin, _later: origin.name)
 
 
 @measure("h")
 def patch_age(chosen: Collection) -> Value:
-    """Hours between that attempt's conclusion and the attempt's own."""
+    """Hours since the first attempt of another run left the same bytes as a patch, where all attempts have the same."""
     return _of_origins(chosen, _hours)
 
 
@@ -81,6 +93,10 @@ def patches_with_tests(chosen: Collection) -> Value:
     return count_where(chosen, lambda e: bool(e.attempt.patch and e.attempt.patch.tests))
 
 
+def _left(entry: Entry) -> bool:
+    return entry.attempt.patch_status not in ("missing", "empty")
+
+
 def _other(one: str | None, another: str | None) -> bool:
     return one is not None and another is not None and one != another
 
@@ -93,34 +109,17 @@ def _bytes(entry: Entry) -> str | None:
     return entry.attempt.patch.sha256 if entry.attempt.patch and entry.patched else None
 
 
-def _before(chosen: Collection) -> list[tuple[Entry, list[Entry]]]:
-    """The chosen patches, each with all earlier attempts that left the same bytes, oldest first."""
-    wanted = {_bytes(e) for e in chosen.entries} - {None}
-    names = {e.name for e in chosen.entries}
-    seen: dict[str, list[Entry]] = {}
-    found: list[tuple[Entry, list[Entry]]] = []
-    for entry in (chosen.whole or chosen).entries:
-        key = _bytes(entry)
-        if key is not None and key in wanted:
-            earlier = seen.setdefault(key, [])
-            if entry.name in names:
-                found.append((entry, earlier[:_COMPARED]))
-            earlier.append(entry)
-    return found
-
-
-_COMPARED = 1_000
-"""Of so many attempts with the same bytes, the oldest, a later one is looked at beside."""
-
-
 def _again(chosen: Collection, counts: Callable[[Entry, Entry], bool]) -> Value:
     """Patches of which the same bytes were there before; `counts` says whether an earlier attempt does."""
-    return count(later for later, before in _before(chosen) if any(counts(earlier, later) for earlier in before))
+    same = history(chosen).same_patch
+    return count(later for later in chosen.entries if any(counts(earlier, later) for earlier in same(later)))
 
 
 def _of_origins(chosen: Collection, shows: Callable[[Entry, Entry], float | str | None]) -> Value:
-    found: dict[str, float | str | None] = {}
-    for later, before in _before(chosen):
-        origin = next((e for e in before if e.attempt.run != later.attempt.run), None)
-        found[later.name] = None if origin is None else shows(origin, later)
-    return the_one(chosen, lambda e: found.get(e.name))
+    same = history(chosen).same_patch
+
+    def of(later: Entry) -> float | str | None:
+        origin = next((e for e in same(later) if e.attempt.run != later.attempt.run), None)
+        return None if origin is None else shows(origin, later)
+
+    return the_one(chosen, of)

@@ -14,31 +14,34 @@ def called_the_model(chosen: Collection) -> Value:
 
 @measure("attempts")
 def finished(chosen: Collection) -> Value:
-    """Of those, attempts whose process ended by itself, without an error."""
+    """Attempts that called the model and whose process ended by itself, without an error."""
     return _rung(chosen, 1)
 
 
 @measure("attempts")
 def finished_with_patch(chosen: Collection) -> Value:
-    """Of those, attempts that left patch bytes."""
+    """Attempts that called the model, finished without an error and left patch bytes."""
     return _rung(chosen, 2)
 
 
 @measure("attempts")
 def finished_with_effect(chosen: Collection) -> Value:
-    """Of those, attempts whose patch changes code outside of tests, comments and scratch."""
+    """Attempts that called the model, finished without an error and left a patch that changes code outside of tests,
+    comments and scratch."""
     return _rung(chosen, 3)
 
 
 @measure("attempts")
 def finished_and_sure(chosen: Collection) -> Value:
-    """Of those, attempts whose agent says of itself that it succeeded."""
+    """Attempts that called the model, finished without an error, left a patch that changes code, and whose agent says
+    of itself that it succeeded."""
     return _rung(chosen, 4)
 
 
 @measure("attempts")
 def finished_and_proven(chosen: Collection) -> Value:
-    """Of those, attempts whose patch was judged correct, faster than base and clean."""
+    """Attempts that called the model, finished without an error, whose agent says that it succeeded,
+    and whose patch was judged correct, faster than base and clean."""
     return _rung(chosen, 5)
 
 

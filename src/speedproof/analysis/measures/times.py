@@ -24,7 +24,7 @@ def wall_mean(chosen: Collection) -> Value:
 
 @measure("s")
 def wall_median(chosen: Collection) -> Value:
-    """Seconds an agent ran: half of them less."""
+    """Seconds an agent ran, in the middle: half of the attempts took less."""
     return over(chosen, _wall, median)
 
 
@@ -58,7 +58,9 @@ def first_epoch(chosen: Collection) -> Value:
     known = [e for e in chosen.entries if e.at is not None]
     unknown = tuple(e for e in chosen.entries if e.at is None)
     at = known[0].at if known else None
-    return Value(None, (), unknown, "no attempt has a time") if at is None else Value(at.timestamp(), (known[0],), unknown)
+    return (
+        Value(None, (), unknown, "no attempt has a time") if at is None else Value(at.timestamp(), (known[0],), unknown)
+    )
 
 
 @measure("attempts")

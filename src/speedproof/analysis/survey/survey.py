@@ -2,6 +2,7 @@
 
 from speedproof import __version__
 from speedproof.analysis.collection import Collection
+from speedproof.analysis.survey.configuration import configuration_section
 from speedproof.analysis.survey.document import Survey
 from speedproof.analysis.survey.funnel import funnel_section
 from speedproof.analysis.survey.issues import issues_section
@@ -18,6 +19,7 @@ _SECTIONS = (
     methodology_section,
     funnel_section,
     patterns_section,
+    configuration_section,
     issues_section,
     trust_section,
     recommendations_section,

@@ -20,11 +20,11 @@ def chart_svg(chart: Chart) -> str:
         for bar in chart.bars
         if isinstance(bar.figure.value, int | float)
     ]
-    return svg(_lying(chart, values) if chart.kind == "bars" else _standing(chart, values)) if values else ""
+    return svg(_lying(values) if chart.kind == "bars" else _standing(chart, values)) if values else ""
 
 
-def _lying(chart: Chart, values: list[dict[str, Any]]) -> dict[str, Any]:
-    y = {"field": "label", "type": "nominal", "sort": None, "axis": {"title": one_line(chart.axis), "labelLimit": 240}}
+def _lying(values: list[dict[str, Any]]) -> dict[str, Any]:
+    y = {"field": "label", "type": "nominal", "sort": None, "axis": {"title": None, "labelLimit": 240}}
     x = {"field": "value", "type": "quantitative", "axis": {"title": None, "tickCount": 5}}
     words = {"type": "text", "align": "left", "dx": 4, "color": "var(--soft-ink)"}
     return _whole(
