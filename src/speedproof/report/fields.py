@@ -13,12 +13,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from speedproof.analysis import Look, RunReport, Scores, Spending
+from speedproof.analysis.audit import Audit
+from speedproof.analysis.claims import Again, Checks
+from speedproof.analysis.comparison import Comparison
+from speedproof.analysis.errors import Errors
+from speedproof.analysis.survey import Survey
+from speedproof.archives import ArchiveManifest, Problem
 from speedproof.errors import InputError
 from speedproof.execution.opinion import Polled
 from speedproof.execution.progress_record import Progress
 from speedproof.journal import Attempt, CallIntent, CallOutcome, Evaluation, Opinion, Review, RunManifest, Status
 from speedproof.journal.bodies import BodyHeader
 from speedproof.journal.events import Event
+from speedproof.journal.foreign import ForeignAttempt
+from speedproof.journal.foreign_parts import SettingSeen
 from speedproof.journal.qualification import Qualification
 
 FILES: dict[str, tuple[type[BaseModel], ...]] = {
@@ -33,6 +41,15 @@ FILES: dict[str, tuple[type[BaseModel], ...]] = {
     "reviews/<digest>.json": (Review,),
     "opinions/<digest>.json": (Opinion,),
     "report.json": (RunReport,),
+    "archives/<id>/archive.json": (ArchiveManifest,),
+    "archives/<id>/attempts.jsonl": (ForeignAttempt,),
+    "archives/<id>/settings.jsonl": (SettingSeen,),
+    "archives/<id>/problems.jsonl": (Problem,),
+    "survey.json": (Survey,),
+    "speedproof audit --json": (Audit,),
+    "speedproof errors --json": (Errors,),
+    "speedproof compare --json": (Comparison,),
+    "speedproof claims check --json": (Checks, Again),
     "speedproof cost --json": (Spending,),
     "speedproof scores --json": (Scores,),
     "speedproof status --json": (Progress,),
