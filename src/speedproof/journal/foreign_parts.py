@@ -1,6 +1,7 @@
 """The parts of an imported attempt: files, names, what was recorded, patch, tokens, calls, clock, settings."""
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from speedproof.journal.base import Evidence, Record
@@ -77,6 +78,7 @@ def maker_name(model: str) -> str:
     return re.sub(r"-v\d+[:-]\d+$", "", _ROUTE.sub("", model, count=1))
 
 
+@lru_cache(maxsize=4_096)
 def plain_name(name: str) -> str:
     """The name of an agent or a model without route, date and spelling: the same for all names of one."""
     plain = _ROUTE.sub("", name.casefold(), count=1)

@@ -1,11 +1,13 @@
 """Many attempts, in the order of time: what every question about archives and runs is asked of."""
 
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
-from speedproof.analysis.collection.dimensions import ANY, Where, chosen, known
+from speedproof.analysis.collection.dimensions import DIMENSIONS, WHOLE_COMMIT, Plain, Where, chooser, is_exact, known
 from speedproof.analysis.collection.entry import Entry
 from speedproof.journal.foreign_parts import SettingSeen
 
@@ -42,7 +44,7 @@ class Collection:
         read_settings: Callable[[], tuple[SettingSeen, ...]] = tuple,
     ) -> "Collection":
         """Sort what was read: second copies, controls and what is under way apart, the rest by time."""
-        every = sorted(entries, key=lambda e: (e.at or _LAST, e.name))
+        every = sorted(_written_out(entries), key=lambda e: (e.at or _LAST, e.name))
         seen: set[tuple[object, ...]] = set()
         main: list[Entry] = []
         copies: list[Entry] = []
@@ -75,17 +77,47 @@ class Collection:
         if not where:
             return self
         known(where)
-        whole = self.whole or self
-        indexed = self._indexed(where)
-        return replace(self, entries=tuple(e for e in indexed if chosen(e, whole, where)), whole=whole)
+        key = tuple((name, type(wanted).__name__, repr(wanted)) for name, wanted in where.items())
+        if key not in self._chosen:
+            whole = self.whole or self
+            members = tuple(filter(chooser(where, whole), self._candidates(where)))
+            self._chosen[key] = replace(self, entries=members, whole=whole)
+        return self._chosen[key]
 
-    def _indexed(self, where: Where) -> tuple[Entry, ...]:
-        """Those that may be chosen: a name, a run or a whole commit need no look at all the others."""
-        for name, index in (("attempt", self.by_name), ("run", self.by_run)):
-            wanted = where.get(name)
-            if isinstance(wanted, str) and wanted != ANY:
-                return index.get(wanted, ())
-        return self.entries
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """What was found out of it so far, by name: for whoever asks the same more than once."""
+        return {}
+
+    @cached_property
+    def _chosen(self) -> dict[tuple[object, ...], "Collection"]:
+        """What was chosen from it so far: a report asks for the same attempts many times."""
+        return {}
+
+    @cached_property
+    def _indexes(self) -> dict[str, dict[tuple[bool, Plain], list[Entry]]]:
+        """Dimension → value → its attempts, as far as they were asked for."""
+        return {}
+
+    def _candidates(self, where: Where) -> Sequence[Entry]:
+        """Attempts of which one exact condition holds: the one that leaves the fewest; all, where there is none."""
+        fewest: Sequence[Entry] = self.entries
+        for name, wanted in where.items():
+            if isinstance(wanted, list) or not is_exact(name, wanted):
+                continue
+            if name not in self._indexes:
+                self._indexes[name] = self._index(name)
+            members = self._indexes[name].get((isinstance(wanted, bool), wanted), [])
+            fewest = members if len(members) < len(fewest) else fewest
+        return fewest
+
+    def _index(self, name: str) -> dict[tuple[bool, Plain], list[Entry]]:
+        shows, whole = DIMENSIONS[name][1], self.whole or self
+        found: dict[tuple[bool, Plain], list[Entry]] = {}
+        for entry in self.entries:
+            value = shows(entry, whole)
+            found.setdefault((isinstance(value, bool), value), []).append(entry)
+        return found
 
     @cached_property
     def by_name(self) -> Mapping[str, tuple[Entry, ...]]:
@@ -118,3 +150,19 @@ def _grouped(pairs: Iterable[tuple[str, Entry]]) -> dict[str, tuple[Entry, ...]]
     for key, entry in pairs:
         found.setdefault(key, []).append(entry)
     return {key: tuple(members) for key, members in found.items()}
+
+
+def _written_out(entries: Iterable[Entry]) -> list[Entry]:
+    """Abbreviated commits in full, where one commit of the others, and only one, begins so."""
+    every = list(entries)
+    whole = sorted({e.attempt.commit for e in every if e.attempt.commit and len(e.attempt.commit) == WHOLE_COMMIT})
+    found = []
+    for entry in every:
+        commit = entry.attempt.commit
+        fits: list[str] = []
+        if commit and len(commit) < WHOLE_COMMIT:
+            place = bisect_left(whole, commit)
+            fits = [one for one in whole[place : place + 2] if one.startswith(commit)]
+        full = entry.attempt.model_copy(update={"commit": fits[0]}) if len(fits) == 1 else entry.attempt
+        found.append(entry if full is entry.attempt else replace(entry, attempt=full))
+    return found

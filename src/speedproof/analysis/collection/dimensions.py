@@ -79,6 +79,8 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
 
 ANY = "not null"
 """The condition that a dimension is known, whatever it is."""
+WHOLE_COMMIT = 40
+"""Digits of a commit that is not abbreviated."""
 BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
 """Dimensions of which a beginning is enough."""
 
@@ -90,28 +92,39 @@ def known(where: Where) -> None:
             raise InputError(f"no dimension is called {name!r}", hint=f"there are: {', '.join(DIMENSIONS)}")
 
 
-def chosen(entry: Entry, collection: "Collection", where: Where) -> bool:
-    """Whether all conditions hold; their dimensions are known."""
-    for name, wanted in where.items():
-        value = DIMENSIONS[name][1](entry, collection)
-        if not any(_holds(name, value, one) for one in (wanted if isinstance(wanted, list) else [wanted])):
-            return False
-    return True
+def chooser(where: Where, collection: "Collection") -> Callable[[Entry], bool]:
+    """What tells whether all conditions hold for an attempt of the collection; their dimensions are known."""
+    tests = [(DIMENSIONS[name][1], _test(name, wanted)) for name, wanted in where.items()]
+    return lambda entry: all(holds(shows(entry, collection)) for shows, holds in tests)
 
 
-def _holds(name: str, value: Plain, wanted: Plain) -> bool:
-    if wanted is None or value is None:
-        return value is None and wanted is None
+def is_exact(name: str, wanted: Plain | list[Plain]) -> bool:
+    """Whether a condition is a value that the dimension must have, and no bound, list or beginning."""
+    if isinstance(wanted, str):
+        if name in BY_BEGINNING:
+            return len(wanted) == WHOLE_COMMIT and name == "commit"
+        return wanted != ANY and not BOUND.fullmatch(wanted) and not RANGE.fullmatch(wanted)
+    return not isinstance(wanted, list)
+
+
+def _test(name: str, wanted: Plain | list[Plain]) -> Callable[[Plain], bool]:
+    if isinstance(wanted, list):
+        tests = [_test(name, one) for one in wanted]
+        return lambda value: any(test(value) for test in tests)
+    if wanted is None:
+        return lambda value: value is None
     if isinstance(wanted, str):
         if wanted == ANY:
-            return True
-        bound = BOUND.fullmatch(wanted)
-        if bound and isinstance(value, int | float):
-            return bool(_TESTS[bound[1]](value, float(bound[2])))
-        ends = RANGE.fullmatch(wanted)
-        if ends and isinstance(value, int | float):
-            low, high = float(ends[1]), float(ends[3])
-            return low <= value < high if ends[2] else low <= value <= high
+            return lambda value: value is not None
+        if bound := BOUND.fullmatch(wanted):
+            compare, limit = _TESTS[bound[1]], float(bound[2])
+            return lambda value: bool(compare(value, limit)) if isinstance(value, int | float) else value == wanted
+        if ends := RANGE.fullmatch(wanted):
+            low, high, below = float(ends[1]), float(ends[3]), operator.lt if ends[2] else operator.le
+            return lambda value: (
+                bool(low <= value and below(value, high)) if isinstance(value, int | float) else value == wanted
+            )
         if name in BY_BEGINNING:
-            return str(value).startswith(wanted)
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
+            return lambda value: value is not None and str(value).startswith(wanted)
+    kind = isinstance(wanted, bool)
+    return lambda value: value == wanted and isinstance(value, bool) is kind

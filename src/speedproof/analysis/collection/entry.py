@@ -31,27 +31,27 @@ class Entry:
     unqualified: str | None = None
     """Why its task can prove nothing on the machine that judged; null when it can, or nobody knows."""
 
-    @property
+    @cached_property
     def at(self) -> datetime | None:
         """When it was concluded, UTC; when it began where that is all that is known."""
         return self.attempt.written or self.attempt.ended or self.attempt.began
 
-    @property
+    @cached_property
     def recorded(self) -> bool | None:
         """Whether its archive, or our own agent's own word, claims success."""
         return self.attempt.recorded.success
 
-    @property
+    @cached_property
     def patched(self) -> bool | None:
         """Whether it left patch bytes; null when no file says."""
         return None if self.attempt.patch is None else self.attempt.patch.size > 0
 
-    @property
+    @cached_property
     def failure(self) -> FailureClass | None:
         """The class of its diagnosis; null when it has none."""
         return None if self.attempt.diagnosis is None else self.attempt.diagnosis.failure
 
-    @property
+    @cached_property
     def input_tokens(self) -> int | None:
         """Input tokens, cached ones included, by its best source; null when none tells.
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from speedproof.analysis.collection import garbage
 from speedproof.analysis.collection.collection import Collection
 from speedproof.analysis.collection.entry import Entry
 from speedproof.analysis.row import Row
@@ -29,10 +30,11 @@ def collect(names: Sequence[str], state: Path) -> Collection:
     imported = [one for one in found if isinstance(one, ArchiveStore)]
     read: list[tuple[ForeignAttempt, Row | None]] = []
     unread: list[str] = []
-    for one in found:
-        read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one, unread)
-    settings = lambda: tuple(seen for one in imported for seen in one.settings())  # noqa: E731 - read when asked for
-    return Collection.of(_named(read), [one.id for one in found], unread, settings)
+    with garbage.kept():
+        for one in found:
+            read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one, unread)
+        settings = lambda: tuple(seen for one in imported for seen in one.settings())  # noqa: E731 - when asked for
+        return Collection.of(_named(read), [one.id for one in found], unread, settings)
 
 
 def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:

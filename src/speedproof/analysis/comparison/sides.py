@@ -7,21 +7,36 @@ of an agent, a model, a run or an archive, where it can be only one of them.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from speedproof.analysis.collection import DIMENSIONS, Collection, Entry
-from speedproof.analysis.collection.dimensions import Plain, chosen
-from speedproof.analysis.comparison.side_records import OnNoSide
+from speedproof.analysis.collection.dimensions import Plain, chooser
 from speedproof.analysis.comparison.skill import left_out
 from speedproof.errors import InputError
+from speedproof.journal import Record
 from speedproof.journal.foreign_parts import Told, maker_name, plain_name
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _TOLD: dict[str, Callable[[Entry], Told]] = {"agent": lambda e: e.attempt.agent, "model": lambda e: e.attempt.model}
 _BARE = ("agent", "model", "run", "archive")
 _SHOWN = 12
+
+
+class OnNoSide(Record):
+    """Attempts that may belong to a side, and that no evidence puts there."""
+
+    why: str
+    """What is not known of them."""
+    attempts: tuple[str, ...]
+    """They."""
+    would_count: tuple[str, ...]
+    """Those among them that say something of skill: on a side, they could change its figures."""
+    labels: dict[str, int]
+    """What labels of folders and journals call them, with how many; true or not."""
+    failures: dict[str, int]
+    """How they failed, with how many."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,16 @@ class Chosen:
     """Dimension → values of which one must hold."""
     entries: tuple[Entry, ...]
     """Its attempts, oldest first."""
+    task: Mapping[str, str]
+    """Name of an attempt → its task; none for attempts whose files name none."""
+
+    def by_task(self, counts: Callable[[Entry], bool] = lambda _: True) -> dict[str, list[Entry]]:
+        """Task → attempts at it that count, oldest first; those without a task are left out."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.name in self.task and counts(entry):
+                found.setdefault(self.task[entry.name], []).append(entry)
+        return found
 
 
 @dataclass(frozen=True)
@@ -61,6 +86,7 @@ def choose(given: Sequence[str], pool: Collection) -> tuple[list[Chosen], tuple[
     sides: list[Chosen] = []
     apart: dict[str, _Unknown] = {}
     taken: dict[str, Chosen] = {}
+    tasks = _tasks(pool)
     for name, words in zip(NAMES, given, strict=False):
         where = _conditions(words, pool)
         found: list[Entry] = []
@@ -72,7 +98,7 @@ def choose(given: Sequence[str], pool: Collection) -> tuple[list[Chosen], tuple[
             elif isinstance(fits, _Unknown):
                 apart.setdefault(entry.name, fits)
                 labelled = labelled or fits.fits
-        side = Chosen(name, words, where, tuple(found))
+        side = Chosen(name, words, where, tuple(found), tasks)
         if not found and not labelled:
             raise InputError(f"no attempt fits {words!r}", hint=_there_are(where, pool))
         for entry in found:
@@ -84,6 +110,31 @@ def choose(given: Sequence[str], pool: Collection) -> tuple[list[Chosen], tuple[
                 )
         sides.append(side)
     return sides, _on_no_side({k: v for k, v in apart.items() if k not in taken}, pool)
+
+
+def _tasks(pool: Collection) -> dict[str, str]:
+    """Name of an attempt → what is paired: the expert's commit, else the name of the task.
+
+    A commit names one change of one repository, and labels of tasks vary at the same commit. Several tasks of our own
+    may be made of one commit: theirs go by name, unless a foreign attempt can be meant by one of them only.
+    """
+    foreign = {e.attempt.commit for e in pool.entries if e.attempt.own is None}
+    of_name: dict[str, set[str]] = {}
+    of_commit: dict[str, set[str]] = {}
+    for attempt in (e.attempt for e in pool.entries if e.attempt.own is not None):
+        if attempt.task is not None and attempt.commit is not None:
+            of_name.setdefault(attempt.task, set()).add(attempt.commit)
+            of_commit.setdefault(attempt.commit, set()).add(attempt.task)
+    found: dict[str, str | None] = {}
+    for entry in pool.entries:
+        attempt = entry.attempt
+        if attempt.own is None:
+            found[entry.name] = attempt.commit or attempt.task
+            continue
+        commits = of_name.get(attempt.task or "", set())
+        same = [c for c in commits if len(commits) == len(of_commit[c]) == 1 and c in foreign]
+        found[entry.name] = same[0] if same else attempt.task
+    return {name: task for name, task in found.items() if task is not None}
 
 
 def _conditions(words: str, pool: Collection) -> dict[str, tuple[str, ...]]:
@@ -153,7 +204,7 @@ def _holds(entry: Entry, pool: Collection, dimension: str, values: tuple[str, ..
             return True
         return _Unknown(f"the {dimension} is told without its release", told.value, False) if None in same else False
     wanted: list[Plain] = [each for value in values for each in _meant(value)]
-    if chosen(entry, pool, {dimension: wanted}):
+    if chooser({dimension: wanted}, pool)(entry):
         return True
     if DIMENSIONS[dimension][1](entry, pool) is None:
         return _Unknown(f"{dimension} is not known", None, False)

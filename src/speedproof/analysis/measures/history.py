@@ -163,13 +163,12 @@ class History:
 
 
 def history(chosen: Collection) -> History:
-    """The history of all that a collection was chosen from; kept with it, as its own cached properties are."""
+    """The history of all that a collection was chosen from."""
     whole = chosen.whole or chosen
-    known = vars(whole)
-    if "_history" not in known:
-        known["_history"] = History(whole)
-    kept: History = known["_history"]
-    return kept
+    if "history" not in whole.known:
+        whole.known["history"] = History(whole)
+    found: History = whole.known["history"]
+    return found
 
 
 class _Ended:

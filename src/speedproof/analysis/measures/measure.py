@@ -66,11 +66,23 @@ def measure(unit: Unit, *, wrong: str | None = None) -> Callable[[Callable[[Coll
     def register(function: Callable[[Collection], Value]) -> Measure:
         meaning = " ".join(cleandoc(function.__doc__ or "").split())
         area = function.__module__.rpartition(".")[2]
-        made = Measure(function.__name__, unit, meaning, function, wrong, area)
+        made = Measure(function.__name__, unit, meaning, _once(function), wrong, area)
         MEASURES[made.name] = made
         return made
 
     return register
+
+
+def _once(function: Callable[[Collection], Value]) -> Callable[[Collection], Value]:
+    """The same function, asked once of each collection: a report shows many figures in several places."""
+
+    def of(collection: Collection) -> Value:
+        known: dict[str, Value] = collection.known
+        if function.__name__ not in known:
+            known[function.__name__] = function(collection)
+        return known[function.__name__]
+
+    return of
 
 
 def measured(collection: Collection, name: str, where: Where | None = None) -> Value:

@@ -21,6 +21,8 @@ def shown(value: float | str | None, unit: Unit, *, limit: int = 400) -> str:
         return f"{value:.1f} %"
     if unit == "s":
         return f"{value:,.1f} s" if value >= 10 else f"{value:,.2f} s"
+    if unit == "h":
+        return f"{value:,.1f} h"
     if unit == "bytes":
         return f"{value:,} B" if isinstance(value, int) else f"{value:,.0f} B"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
