@@ -15,6 +15,7 @@ _NUMBERS = count(1)
 
 def entry(
     task: str | None,
+    /,
     *,
     model: str | None = "gpt-5",
     agent: str | None = "trae",

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from record_builder import CRASHED, GENUINE, build, demo_run, plan
 from record_builder import QUOTA as QUOTA_RUN
 from speedproof.analysis.catalog import TABLES, VIEWS, asked, build_catalog, current_catalog, is_current
 from speedproof.analysis.collection import collect
+from speedproof.analysis.measures import measured
 from speedproof.archives.store import archives
 from speedproof.errors import InputError, RecordError
 from speedproof.journal import Store
@@ -121,13 +123,15 @@ def test_an_own_run_is_there_with_its_calls_and_evaluations(state: Path, catalog
     assert ask(catalog, "SELECT planned, attempts FROM runs WHERE suite = 'pypi'") == [(10, len(stores))]
 
 
-def test_the_funnel_says_of_each_rung_who_is_unknown(catalog: Path) -> None:
+def test_the_funnel_says_of_each_rung_who_is_unknown(state: Path, catalog: Path) -> None:
     rungs = ask(catalog, "SELECT reached, missed, unknown FROM funnel ORDER BY rung")
     (everyone,) = ask(catalog, "SELECT count(*) FROM attempts WHERE counted")[0]
     assert len(rungs) == 8
     for reached, missed, unknown in rungs:
         assert reached + missed + unknown == everyone
         everyone = reached
+    ((_, _, silent),) = ask(catalog, "SELECT reached, missed, unknown FROM funnel WHERE name = 'called the model'")
+    assert silent == len(measured(collect([], state), "called_the_model").unknown)
     ((faster, _, _),) = ask(catalog, "SELECT reached, missed, unknown FROM funnel WHERE name = 'faster than base'")
     assert faster == 2  # the two genuine ones
 
@@ -203,10 +207,39 @@ def test_two_that_build_at_once_do_no_harm_and_a_killed_one_leaves_the_old_one(s
     killed.kill()
     killed.wait()
     assert ask(catalog, "SELECT attempt FROM attempts ORDER BY attempt") == rows
-    both = [subprocess.Popen([sys.executable, "-c", BUILD, state]) for _ in range(2)]
-    assert [one.wait() for one in both] == [0, 0]
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(build_catalog, [state, state])) == [catalog, catalog]
     assert ask(catalog, "SELECT attempt FROM attempts ORDER BY attempt") == rows
     assert sorted(path.name for path in state.glob(".catalog*")) == [".catalog.lock"]
+
+
+def test_on_a_full_disk_there_is_no_catalog_or_a_whole_one(full_disk: Path, tmp_path: Path) -> None:
+    attempts(archive(tmp_path / "in"), full_disk)
+    refused = 0
+    for kib in range(100, 6000, 800):
+        subprocess.run(["mount", "-o", f"remount,size={kib}k", str(full_disk)], check=True)
+        try:
+            assert ask(build_catalog(full_disk), "SELECT count(*) FROM attempts") == [(4,)]
+            break
+        except RecordError as error:
+            refused += 1
+            assert "No space left" in str(error)
+        assert sorted(path.name for path in full_disk.iterdir()) == [".catalog.lock", "archives"]
+    else:
+        pytest.fail("there was never room enough")
+    assert refused > 1
+
+
+def test_settings_stand_with_their_places_and_are_kept_current(tmp_path: Path) -> None:
+    config = "max_steps: 50\nmodel_providers:\n  openai:\n    parallel_tool_calls: true\n"
+    put(tmp_path / "in", trae_config__yaml=config)
+    attempts(archive(tmp_path / "in"), tmp_path / "state")
+    catalog = build_catalog(tmp_path / "state")
+    query = "SELECT value, how, file, line, attempt FROM settings WHERE key = 'parallel_tool_calls'"
+    assert ask(catalog, query) == [("true", "configured", "trae_config.yaml", 4, None)]
+    (store,) = archives(tmp_path / "state")
+    (store.folder / "settings.jsonl").write_text("")
+    assert not is_current(tmp_path / "state")
 
 
 def test_hostile_journals_are_kept_as_text_and_break_nothing(tmp_path: Path) -> None:
@@ -252,7 +285,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=st.dictionaries(st.text(), JSON, max_size=6), texts=st.lists(st.text(), min_size=2, max_size=2))
 def test_whatever_an_archive_holds_is_stored(tmp_path: Path, facts: dict[str, Any], texts: list[str]) -> None:
     state = tmp_path / "state"

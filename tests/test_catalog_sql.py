@@ -3,8 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +108,17 @@ def printed(*words: object, given: str | None = None) -> str:
         "SELECT \x00",
         "SELECT * FROM PAGE",
         "SELECT now()",
+        "WITH gone AS (DELETE FROM attempts RETURNING attempt) FROM gone",
+        "WITH out AS (COPY attempts TO '{folder}/out.csv') SELECT 1",
+        "FROM enable_logging(storage := 'file', storage_config := {'path': '{folder}/log'})",
+        "FROM enable_profiling(save_location := '{folder}/profile.json')",
+        "FROM read_duckdb('{folder}/other.duckdb', table_name = 't')",
+        "FROM query('FROM read_text(''/etc/passwd'')')",
+        "FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''/etc/passwd'')'))",
+        "FROM sniff_csv('{folder}/secret.csv')",
+        "SUMMARIZE '{folder}/secret.csv'",
+        "IMPORT DATABASE '{folder}'",
+        "SELECT getenv('HOME')",
     ],
 )
 def test_what_does_not_read_the_catalog_is_refused(state: Path, tmp_path: Path, query: str) -> None:
@@ -147,6 +162,14 @@ def test_a_query_that_takes_too_much_memory_fails_and_writes_nothing(
     with pytest.raises(InputError, match="Out of Memory"):
         ask(state, "SELECT repeat('x', 10000000) || range FROM range(100) ORDER BY 1")
     assert sorted(path.name for path in state.iterdir()) == before
+
+
+def test_a_query_without_end_stops_at_ctrl_c(state: Path) -> None:
+    threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ask(state, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t")
+    assert time.monotonic() - began < 5
 
 
 def test_what_strangers_wrote_is_inert_on_the_terminal(state: Path) -> None:

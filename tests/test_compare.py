@@ -12,7 +12,11 @@ from comparison_builder import entry, pool, side_by_side
 from record_builder import demo_run
 from speedproof.analysis.collection import Collection, collect
 from speedproof.analysis.comparison import Comparison, compare
-from speedproof.analysis.comparison.records import Conclusion, Confound, Outcome, Pair
+from speedproof.analysis.comparison.comparison import Pair
+from speedproof.analysis.comparison.conclusions import Conclusion
+from speedproof.analysis.comparison.confounds import Confound
+from speedproof.analysis.comparison.outcomes import Outcome
+from speedproof.analysis.comparison.statistics import pairs_needed
 from speedproof.archives import import_archive
 from speedproof.cli.compare import compare as compare_command
 from speedproof.journal import FailureClass as F
@@ -115,6 +119,8 @@ def test_a_judged_patch_counts_as_proven_however_its_process_ended() -> None:
     pair = pair_of(data)
     assert outcome(pair, "proven").only_a == ("t",)
     assert outcome(pair).pairs == 0
+    failed = pool(entry("t", model="gpt-4o", failure=F.NETWORK, proven=False), entry("t", proven=False))
+    assert outcome(pair_of(failed), "proven").neither == ("t",)
 
 
 def test_tasks_that_one_side_tried_are_shown_apart() -> None:
@@ -141,6 +147,10 @@ def test_all_spending_counts_towards_a_success_and_unknown_cost_is_counted() -> 
     assert a.per_success[1].usd is None  # nothing is proven
     assert comparison.pairs[0].successes[0].ratio is not None
     assert comparison.pairs[0].successes[0].ratio.value == pytest.approx(0.6)
+    assert (comparison.pairs[0].successes[0].cost_unknown_a, comparison.pairs[0].successes[0].cost_unknown_b) == (1, 0)
+    text = comparison_markdown(comparison)
+    assert "≥ &#36;6.00" in text
+    assert "cost unknown: 1 of A" in text
 
 
 def test_efforts_are_ratios_at_the_same_tasks() -> None:
@@ -162,18 +172,18 @@ def test_efforts_are_ratios_at_the_same_tasks() -> None:
 def test_a_clear_difference_in_one_run_is_put_down_to_what_is_compared() -> None:
     found = concluded(pair_of(side_by_side([(False, True)] * 14 + [(True, True)] * 3)))
     assert (found.higher, found.confidence, found.attributable, found.why) == ("B", 0.999, True, ())
-    assert "B (model=gpt-5) succeeded more often than A (model=gpt-4o) by strict, at 99.9 %" in found.says
+    assert "By strict, B succeeded more often than A, at 99.9 % confidence: on 17 tasks that both tried" in found.says
     assert "put down to model" in found.says
 
 
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        ({"run": "two"}, "differ: run (14 of 14 pairs)"),
-        ({"prompt_sha256": "e" * 64}, "differ: prompt_sha256 (14 of 14 pairs)"),
-        ({"config_sha256": None}, "are unknown: config_sha256"),
-        ({"agent": "codex"}, "differ: agent (14 of 14 pairs)"),
-        ({"budget_s": 60.0}, "differ: budget_s (14 of 14 pairs)"),
+        ({"run": "two"}, "other things differ: run (14 of 14 pairs)"),
+        ({"prompt_sha256": "e" * 64}, "other things differ: prompt_sha256 (14 of 14 pairs)"),
+        ({"config_sha256": None}, "other things are unknown: config_sha256"),
+        ({"agent": "codex"}, "other things differ: agent (14 of 14 pairs)"),
+        ({"budget_s": 60.0}, "other things differ: budget_s (14 of 14 pairs)"),
     ],
 )
 def test_what_confounds_a_difference_is_named(more: dict[str, object], named: str) -> None:
@@ -183,8 +193,54 @@ def test_what_confounds_a_difference_is_named(more: dict[str, object], named: st
     one = concluded(pair_of(pool(*found)))
     assert (one.higher, one.attributable) == ("B", False)
     assert named in one.why
-    assert "cannot tell whether that is due to model" in one.says
+    assert "Whether that is due to model, the data cannot tell" in one.says
     assert any("in one run, with one prompt and one configuration" in step for step in one.settle)
+
+
+def test_what_is_the_same_in_some_pairs_and_unknown_in_others_is_no_reason_to_conclude() -> None:
+    found = []
+    for n in range(14):
+        known = "c" * 64 if n < 3 else None
+        found += [
+            entry(f"{n}", model="gpt-4o", config_sha256=known),
+            entry(f"{n}", ok=True, config_sha256=known),
+        ]
+    pair = pair_of(pool(*found))
+    assert confound(pair, "config_sha256").state == "same"
+    assert concluded(pair).why == ("other things are unknown in part: config_sha256 (11 of 14 pairs)",)
+    assert not concluded(pair).attributable
+
+
+def test_sides_chosen_by_what_came_out_are_not_put_down_to_anything() -> None:
+    data = side_by_side([(False, True)] * 14)
+    found = concluded(pair_of(data, "strict=true", "strict=false"))
+    assert (found.higher, found.attributable) == ("A", False)
+    assert "sides are chosen by what came out, not by what went in: strict" in found.why
+
+
+def test_impossible_durations_and_counts_are_no_figures() -> None:
+    odd = entry("t", model="gpt-4o", wall_s=1e308, steps=10**400, began=None)
+    pair = pair_of(pool(odd, entry("t", wall_s=float("nan"), began=None)))
+    assert confound(pair, "time").pairs_unknown == 1
+    assert {one.what: one.tasks for one in pair.efforts} == {
+        "tokens": ("t",),
+        "wall_s": (),
+        "steps": (),
+        "cost_usd": ("t",),
+    }
+
+
+def test_an_own_task_meets_foreign_attempts_at_its_commit_if_no_other_task_is_made_of_it() -> None:
+    one, two = "1" * 40, "2" * 40
+    own = [
+        entry(one, ok=True, own="r/a/01", task="only"),
+        entry(None, own="s/a/01", task="only"),  # its suite is gone: nobody knows the commit
+        entry(two, own="r/b/01", task="fast"),
+        entry(two, own="r/c/01", task="small"),
+    ]
+    pair = pair_of(pool(*own, entry(one, model="gpt-4o"), entry(two, model="gpt-4o")))
+    assert {task.task: len(task.b) for task in pair.tasks} == {one: 2}
+    assert pair.only_b_tried == ("fast", "small")
 
 
 def test_attempts_at_other_times_confound_unless_they_are_of_one_run() -> None:
@@ -192,12 +248,12 @@ def test_attempts_at_other_times_confound_unless_they_are_of_one_run() -> None:
     for n in range(8):
         found += [entry(f"{n}", model="gpt-4o"), entry(f"{n}", ok=True, hours=100)]
     pair = pair_of(pool(*found))
-    assert (pair.spans_overlap, confound(pair, "date").state, confound(pair, "run").state) == (False, "differs", "same")
+    assert (confound(pair, "time").state, confound(pair, "run").state) == ("differs", "same")
     assert concluded(pair).attributable
     elsewhere = pair_of(
         pool(*(e if n % 2 else entry(f"{n // 2}", model="gpt-4o", run="x") for n, e in enumerate(found)))
     )
-    assert "differ: run (8 of 8 pairs); date (8 of 8 pairs)" in concluded(elsewhere).why
+    assert "other things differ: run (8 of 8 pairs); time (8 of 8 pairs)" in concluded(elsewhere).why
 
 
 def test_attempts_on_no_side_keep_a_difference_from_being_put_down_to_the_model() -> None:
@@ -214,8 +270,8 @@ def test_attempts_on_no_side_keep_a_difference_from_being_put_down_to_the_model(
 def test_too_few_pairs_cannot_tell_and_say_how_many_would() -> None:
     found = concluded(pair_of(side_by_side([(False, True)] * 2 + [(True, True)] * 6)))
     assert (found.higher, found.confidence) == (None, None)
-    assert found.says.startswith("The data cannot tell whether A (model=gpt-4o) or B (model=gpt-5)")
-    assert any("fewer than 6 cannot reach" in why for why in found.why)
+    assert found.says.startswith("By strict, the data cannot tell whether A or B succeeds more often: on 8 tasks")
+    assert found.why == ("the outcomes of 2 of 8 pairs differ; fewer than 6 never tell",)
     assert found.pairs_needed == 29
     assert "about 29 paired tasks" in found.settle[0]
 
@@ -238,6 +294,12 @@ def test_three_sides_are_compared_two_by_two_with_holms_correction() -> None:
     assert last.p_holm == 1
     assert confound(comparison.pairs[0], "agent").state == "compared"
     assert concluded(comparison.pairs[0]).higher == "B"
+    few = [entry(f"{n}", agent=a, ok=a != "trae" and n < 3) for n in range(9) for a in ("trae", "codex", "claude")]
+    one, two = pool(*(e for e in few if e.attempt.agent.value != "claude")), pool(*few)
+    assert concluded(pair_of(one, "trae", "codex")).pairs_needed == pairs_needed(1 / 3, 1 / 3)
+    assert concluded(compare(("trae", "codex", "claude"), two).pairs[0]).pairs_needed == pairs_needed(
+        1 / 3, 1 / 3, 0.05 / 3
+    )
 
 
 def test_own_runs_are_compared_by_task_and_controls_count_nowhere(tmp_path: Path) -> None:
@@ -281,7 +343,7 @@ def test_the_command_shows_sides_pairs_confounds_and_conclusions(state: Path) ->
     output = command(state, "gpt-4o", "model=gpt-5")
     assert "1 task that both tried" in output
     assert "what else differs" in output
-    assert "The data cannot tell" in " ".join(output.split())
+    assert "the data cannot tell whether A or B succeeds more often" in " ".join(output.split())
     assert "\x1b" not in output
 
 
@@ -314,9 +376,14 @@ def test_gpt_4o_against_gpt_5_on_the_thirty_runs_says_what_can_be_concluded(tmp_
     assert (apart.why, len(apart.attempts)) == ("nothing names the model", 114)
     (pair,) = comparison.pairs
     assert (len(pair.tasks), outcome(pair).pairs) == (9, 6)
-    assert (confound(pair, "run").state, confound(pair, "date").state) == ("differs", "differs")
+    assert (confound(pair, "run").state, confound(pair, "time").state) == ("differs", "differs")
     assert not any(one.attributable for one in pair.conclusions)
     assert [one.higher for one in pair.conclusions] == ["B", None, None, None, None]  # only by what was recorded
-    assert all(any(why.startswith("differ: run") for why in one.why) for one in pair.conclusions)
+    assert all(any(why.startswith("other things differ: run") for why in one.why) for one in pair.conclusions)
     assert a.spending.usd is not None
     assert b.spending.usd == pytest.approx(61.65, abs=0.005)
+    said = comparison_markdown(comparison)
+    assert (
+        said.count("the data cannot tell whether A or B succeeds more often") == 2
+    )  # rules that say the same say it once
+    assert "By exit_and_patch, strict and confirmed, the data cannot tell" in said

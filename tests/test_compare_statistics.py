@@ -80,6 +80,7 @@ def test_sides_with_the_same_outcomes_agree_fully(both: int, neither: int) -> No
 def test_kappa_is_cohens() -> None:
     assert kappa(20, 5, 10, 15) == pytest.approx(0.4)
     assert kappa(0, 0, 0, 0) is None
+    assert str(kappa(0, 1, 0, 2)) == "0.0"  # one side never solves anything: no agreement beyond chance, not -0.0
 
 
 def test_the_number_of_pairs_needed_is_connors() -> None:

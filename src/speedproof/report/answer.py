@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
 def _cell(value: Any) -> Text:
     if value is None:
         return Text("null", style="dim")
-    return cell(_shown(value))
+    return cell(f"{value:.10g}" if isinstance(value, float) else _shown(value))
 
 
 def _shown(value: Any) -> str:

@@ -112,21 +112,30 @@ def _built(state: Path) -> Path:
     temporary = state / f".{NAME}.{os.getpid()}.tmp"
     contents = read(state, _reader())
     try:
-        with contextlib.closing(duckdb.connect(str(temporary), config=SAFE)) as connection:
-            connection.execute("BEGIN")
-            for statement in statements():
-                connection.execute(statement)
-            for table in TABLES:
-                _fill(connection, table, contents)
-            connection.execute("COMMIT")
+        _write(temporary, contents)
         _put(temporary, path)
-    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
-        reason = str(error.strerror if isinstance(error, OSError) else error)
+    except (duckdb.Error, OSError) as error:
+        reason = str(error.strerror if isinstance(error, OSError) else error).splitlines()[0]
         raise RecordError(f"cannot write the catalog: {reason}", file=path, hint="free space or memory") from error
     finally:
         for left in state.glob(f"{temporary.name}*"):
             left.unlink()
     return path
+
+
+def _write(path: Path, contents: Contents) -> None:
+    import duckdb
+
+    with contextlib.closing(duckdb.connect(str(path), config=SAFE)) as connection:
+        # Closing writes what is left in the log to the file, and tells nobody when the disk is full.
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("BEGIN")
+        for statement in statements():
+            connection.execute(statement)
+        for table in TABLES:
+            _fill(connection, table, contents)
+        connection.execute("COMMIT")
+        connection.execute("CHECKPOINT")
 
 
 def _fill(connection: Any, table: Table[Any], contents: Contents) -> None:

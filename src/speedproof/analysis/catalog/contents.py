@@ -10,13 +10,13 @@ from pathlib import Path
 
 from speedproof.analysis.collection import Entry, collect
 from speedproof.analysis.collection.sources import sources
-from speedproof.archives.store import ArchiveStore
+from speedproof.archives.store import PARTS, ArchiveStore
 from speedproof.errors import InputError
 from speedproof.journal import AttemptStore, RunStore
 from speedproof.journal.base import now
 from speedproof.journal.run import RunManifest
 
-_OF_ARCHIVES = ("archive.json", "attempts.jsonl", "problems.jsonl")
+_OF_ARCHIVES = ("archive.json", *PARTS)
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Trouble:
     path: str
     what: str
     why: str
+    files: int = 1
 
 
 @dataclass
@@ -73,13 +74,9 @@ def read(state: Path, reader: str) -> Contents:
     prints = {store.id: fingerprint(store, reader) for store in stores}  # first: what changes meanwhile shows later
     collection = collect([], state)
     runs = {store.id: store for store in stores if isinstance(store, RunStore)}
-    worked_on = {run.id for run in runs.values() if run.is_locked()}
-    kept = [Kept(entry, "copy", _own(entry, runs)) for entry in collection.copies]
-    kept += [Kept(entry, "control", _own(entry, runs)) for entry in collection.controls]
-    for entry in collection.entries:
-        store = _own(entry, runs)
-        is_open = store is not None and entry.attempt.archive in worked_on and store.read().state == "open"
-        kept.append(Kept(entry, "under way" if is_open else None, store))
+    apart = {"copy": collection.copies, "control": collection.controls, "under way": collection.under_way}
+    kept = [Kept(entry, why, _own(entry, runs)) for why, entries in apart.items() for entry in entries]
+    kept += [Kept(entry, None, _own(entry, runs)) for entry in collection.entries]
     kept.sort(key=lambda one: (one.entry.attempt.archive, one.entry.attempt.folder, one.entry.attempt.part or ""))
     counts = Counter(one.entry.attempt.archive for one in kept)
     listed = [
@@ -92,7 +89,8 @@ def read(state: Path, reader: str) -> Contents:
         )
         for store in stores
     ]
-    return Contents(kept, listed, {run.id: run.manifest() for run in runs.values()}, at)
+    troubles = [Trouble(None, "attempt.json", "damaged", why) for why in collection.unread]
+    return Contents(kept, listed, {run.id: run.manifest() for run in runs.values()}, at, troubles)
 
 
 def found(state: Path) -> list[ArchiveStore | RunStore]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from speedproof.analysis.catalog.attempts import ATTEMPTS
-from speedproof.analysis.catalog.origins import PROBLEMS, RUNS, SOURCES
+from speedproof.analysis.catalog.origins import PROBLEMS, RUNS, SETTINGS, SOURCES
 from speedproof.analysis.catalog.own import CALLS, EVALUATIONS
 from speedproof.analysis.catalog.parts import PARTS
 from speedproof.analysis.catalog.table import Table
 from speedproof.analysis.catalog.views import VIEWS
 
-TABLES: tuple[Table[Any], ...] = (ATTEMPTS, *PARTS, CALLS, EVALUATIONS, RUNS, SOURCES, PROBLEMS)
+TABLES: tuple[Table[Any], ...] = (ATTEMPTS, *PARTS, SETTINGS, CALLS, EVALUATIONS, RUNS, SOURCES, PROBLEMS)
 """All tables, in the order in which they are filled: problems last, since filling the others may find some."""
 
 

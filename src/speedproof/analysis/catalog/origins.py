@@ -1,4 +1,4 @@
-"""The tables of what the catalog was made of: sources, runs, and what was wrong with their files."""
+"""The tables of what the catalog was made of: sources, runs, their settings, what was wrong with their files."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from speedproof.analysis.catalog.contents import Contents, Kept, Source, Trouble
 from speedproof.analysis.catalog.table import Column, SqlType, Table, fields
 from speedproof.archives.store import ArchiveStore
 from speedproof.journal import RunManifest
+from speedproof.journal.foreign_parts import SettingSeen
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,27 @@ def _runs(contents: Contents) -> Iterator[Ran]:
         yield Ran(archive, run, members, contents.manifests.get(archive))
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One place at which a file of an archive shows a setting."""
+
+    archive: str
+    attempt: str | None
+    seen: SettingSeen
+
+
+def _settings(contents: Contents) -> Iterator[Setting]:
+    names = {(k.entry.attempt.archive, k.entry.attempt.id): k.entry.name for k in contents.attempts}
+    for source in contents.sources:
+        if isinstance(source.store, ArchiveStore):
+            for seen in source.store.settings():
+                yield Setting(source.store.id, names.get((source.store.id, seen.attempt or "")), seen)
+
+
 def _problems(contents: Contents) -> Iterator[Trouble]:
     for source in contents.sources:
         if isinstance(source.store, ArchiveStore):
-            yield from (Trouble(source.store.id, p.path, p.what, p.why) for p in source.store.problems())
+            yield from (Trouble(source.store.id, p.path, p.what, p.why, p.files) for p in source.store.problems())
     yield from contents.troubles
 
 
@@ -84,6 +102,23 @@ RUNS = Table[Ran](
     _runs,
 )
 
+SETTINGS = Table[Setting](
+    "settings",
+    "Each place at which a file of an archive shows a setting: places may contradict each other. Those of our own "
+    "attempts are in `calls`.",
+    (
+        Column("archive", SqlType.TEXT, "Id of the archive.", lambda s: s.archive),
+        Column(
+            "attempt",
+            SqlType.TEXT,
+            "Name of the attempt whose folder or record holds it; null when it belongs to none or several.",
+            lambda s: s.attempt,
+        ),
+        *fields(SettingSeen, lambda s: s.seen, without=("attempt",)),
+    ),
+    _settings,
+)
+
 PROBLEMS = Table[Trouble](
     "problems",
     "Files that were not read whole, and values that a column cannot hold.",
@@ -100,6 +135,12 @@ PROBLEMS = Table[Trouble](
             lambda t: t.what,
         ),
         Column("why", SqlType.TEXT, "Why, and where.", lambda t: t.why),
+        Column(
+            "files",
+            SqlType.WHOLE,
+            "How many files it stands for: of very many in one folder, the last one stands for the rest.",
+            lambda t: t.files,
+        ),
     ),
     _problems,
 )

@@ -1,11 +1,12 @@
 """Asking the catalog in SQL: one statement that reads, nothing that writes, attaches, loads, or opens another file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from speedproof.analysis.catalog.build import opened
+from speedproof.analysis.catalog.build import SAFE, opened
 from speedproof.errors import InputError, RecordError
 
 _BATCH = 1_000
@@ -13,21 +14,22 @@ _BATCH = 1_000
 _READS = {"SELECT", "MULTI"}
 """Kinds of statements that read: FROM, WITH, VALUES, DESCRIBE, SHOW and SUMMARIZE are selections too, PIVOT is many."""
 _ZONED = "TIMESTAMP WITH TIME ZONE"
+_Gift = TypeVar("_Gift")
 
 
 class Answer:
     """What a query gave: its columns, and its rows, fetched as they are taken."""
 
-    def __init__(self, result: Any) -> None:
-        self._result = result
+    def __init__(self, connection: Any, query: Any) -> None:
+        self._connection = connection
+        result = _stoppable(connection, lambda: connection.execute(query))
         self.columns: tuple[tuple[str, str], ...] = tuple((name, str(kind)) for name, kind, *_ in result.description)
         """Name and type of each column."""
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The rows, once. Raises InputError for what fails only now, such as a text that is no number."""
         while True:
-            with _refusals():
-                batch = self._result.fetchmany(_BATCH)
+            batch = _stoppable(self._connection, lambda: self._connection.fetchmany(_BATCH))
             if not batch:
                 return
             yield from batch
@@ -54,12 +56,25 @@ def asked(catalog: Path, query: str) -> Iterator[Answer]:
             raise InputError(
                 f"{kind} does not read the catalog", hint="SELECT, FROM, WITH, DESCRIBE, SHOW or SUMMARIZE"
             )
-        with _refusals():
-            answer = Answer(connection.execute(statements[0]))
+        answer = Answer(connection, statements[0])
         for name, held in answer.columns:
             if _ZONED in held:
                 raise InputError(f"column {name} has a zone", hint=f"({name})::TIMESTAMP: times of the catalog are UTC")
         yield answer
+
+
+def _stoppable(connection: Any, work: Callable[[], _Gift]) -> _Gift:
+    """What `work` gives, done in a thread of its own: the database itself does not always heed Ctrl-C."""
+    with ThreadPoolExecutor(1) as worker:
+        doing = worker.submit(work)
+        try:
+            with _refusals():
+                return doing.result()
+        except KeyboardInterrupt:
+            while not doing.done():
+                connection.interrupt()
+                wait([doing], timeout=0.1)
+            raise
 
 
 @contextmanager
@@ -68,5 +83,8 @@ def _refusals() -> Iterator[None]:
 
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        said = f"Out of Memory: the query takes more than {SAFE['memory_limit']}"
+        raise InputError(said, hint="ask for fewer rows or columns, or group them") from error
     except duckdb.Error as error:
         raise InputError(str(error), hint="docs/catalog.md lists tables and columns, and so does DESCRIBE") from error

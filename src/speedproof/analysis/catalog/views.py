@@ -150,8 +150,8 @@ _RUNGS = {
         "CASE WHEN calls > 0 OR steps > 0 OR wall_s IS NOT NULL THEN true END",
     ),
     "called the model": (
-        "a call was answered or failed, or tokens were used",
-        "CASE WHEN calls > 0 OR usage_total > 0 THEN true WHEN calls = 0 THEN false END",
+        "a call was answered or failed, or there are output tokens; not when infrastructure failed before",
+        "coalesce(calls > 0, usage_output > 0, CASE WHEN diagnosis_failure LIKE 'infrastructure/%' THEN false END)",
     ),
     "finished": ("the process completed, by our rules", "run_status = 'completed'"),
     "patched": ("it left patch bytes", "patch_status NOT IN ('missing', 'empty')"),

@@ -4,7 +4,6 @@ Here live the sides, the pairs, the statistics with their sources, and what can 
 there are (collection), how two measurements of one patch are compared (evaluation), how it looks (report).
 """
 
-from speedproof.analysis.comparison.comparing import compare
-from speedproof.analysis.comparison.records import Comparison
+from speedproof.analysis.comparison.comparison import Comparison, compare
 
 __all__ = ["Comparison", "compare"]

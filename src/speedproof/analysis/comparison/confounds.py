@@ -1,4 +1,4 @@
-"""What beside the compared may make two sides differ: run, date, prompt, configuration, and their like.
+"""What beside the compared may make two sides differ: run, time, prompt, configuration, and their like.
 
 What is paired decides: a thing is the same when it is so in every pair of which it is known. Without such a pair the
 values of both sides are set against each other.
@@ -11,13 +11,60 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from speedproof.analysis.collection import DIMENSIONS, Collection, Entry
-from speedproof.analysis.comparison.records import Confound, TaskPair
 from speedproof.analysis.comparison.sides import Chosen
 from speedproof.analysis.comparison.skill import left_out
+from speedproof.journal import Record
 from speedproof.journal.foreign_parts import Told, maker_name, plain_name
 
 _MOST = 5
 State = Literal["compared", "same", "differs", "mixed", "unknown"]
+
+
+class TaskPair(Record):
+    """A task that both sides tried."""
+
+    task: str
+    """The expert's commit, or the name of the task."""
+    a: tuple[str, ...]
+    """Attempts of A, oldest first."""
+    b: tuple[str, ...]
+    """Attempts of B, oldest first."""
+    first_a: str | None
+    """The first that says something of A's skill; null when none does."""
+    first_b: str | None
+    """The same of B."""
+
+
+class Confound(Record):
+    """Something beside what is compared that may make the sides differ."""
+
+    name: str
+    """Such as run, time, model."""
+    meaning: str
+    """What it is."""
+    weighs: bool
+    """Whether a difference keeps a conclusion from being put down to what is compared; labels do not."""
+    state: State
+    """compared: it is what the sides are chosen by; same: one value on both sides as far as known; differs: no value
+    in common; mixed: some in common; unknown: one side tells no value. Where it is known of pairs, these decide."""
+    a: dict[str, int]
+    """The values of A's attempts that count, the five most frequent, with how many."""
+    b: dict[str, int]
+    """The same of B."""
+    values_a: int
+    """Different values of A."""
+    values_b: int
+    """Different values of B."""
+    unknown_a: int
+    """Attempts of A of which it is not known."""
+    unknown_b: int
+    """Attempts of B."""
+    pairs_same: tuple[str, ...]
+    """Tasks at which the first attempts of both have the same value."""
+    pairs_differ: tuple[str, ...]
+    """Tasks at which they have another."""
+    pairs_unknown: int
+    """Pairs of which it is not known."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +95,10 @@ def _span(entry: Entry) -> tuple[datetime, datetime] | None:
     end, attempt = entry.at, entry.attempt
     if end is None or (attempt.began is None and attempt.wall_s is None):
         return None
-    return attempt.began or end - timedelta(seconds=attempt.wall_s or 0.0), end
+    try:
+        return attempt.began or end - timedelta(seconds=attempt.wall_s or 0.0), end
+    except (OverflowError, ValueError):  # it says that it ran for longer than there is a calendar, or for no number
+        return None
 
 
 def _seconds(value: float | None) -> str | None:
@@ -69,9 +119,10 @@ def _dimension(name: str) -> Callable[[Entry, Collection], str | None]:
 
 FEATURES: dict[str, _Feature] = {
     "run": _Feature("the run", _dimension("run")),
-    "date": _Feature(
+    "time": _Feature(
         "the day, UTC; of a pair: whether both were at work at the same time",
         _dimension("date"),
+        part_of="date",
         same=_together,
     ),
     "archive": _Feature("the archive or run it was read from", _dimension("archive"), weighs=False),
@@ -159,11 +210,3 @@ def _state(
     if not one & other:
         return "differs"
     return "same" if one == other and len(one) == 1 else "mixed"
-
-
-def spans_overlap(a: Chosen, b: Chosen) -> bool | None:
-    """Whether the sides were at work at the same time; null when one of them has no time."""
-    times = [[entry.at for entry in side.entries if entry.at is not None] for side in (a, b)]
-    if not times[0] or not times[1]:
-        return None
-    return max(min(times[0]), min(times[1])) <= min(max(times[0]), max(times[1]))

@@ -1,16 +1,43 @@
-"""Which attempts say something of skill, by which rule they succeeded, and at which task: what a comparison rests on.
+"""Which attempts say something of skill, by which rule they succeeded, and how many did.
 
 An expired login is no evidence on an agent. The rule is the one of own runs (analysis/rates): it never looks at
 whether the attempt succeeded.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from speedproof.analysis.collection import Entry
-from speedproof.analysis.comparison.side_records import Estimate, Proportion, Rule
 from speedproof.analysis.rates import RULES as MEANINGS
 from speedproof.analysis.rates import wilson
-from speedproof.journal import FailureClass
+from speedproof.journal import FailureClass, Record
+
+Rule = Literal["recorded", "exit_and_patch", "strict", "confirmed", "proven"]
+
+
+class Estimate(Record):
+    """A figure with its 95 % interval."""
+
+    value: float
+    """The estimate."""
+    low: float | None = None
+    """Lower end; null when it is not bounded, or the data cannot bound it."""
+    high: float | None = None
+    """Upper end; null likewise."""
+
+
+class Proportion(Record):
+    """How many attempts satisfy a rule."""
+
+    reached: tuple[str, ...]
+    """Attempts that do."""
+    known: int
+    """Attempts of which it is known: the denominator."""
+    unknown: int
+    """Attempts of which it is not known."""
+    rate: Estimate | None
+    """Share, with Wilson's interval (attempts taken as independent); null when nothing is known."""
+
 
 RULES: dict[Rule, Callable[[Entry], bool | None]] = {
     "recorded": lambda e: e.recorded,
@@ -35,7 +62,7 @@ def left_out(entry: Entry, rule: Rule | None = None) -> str | None:
     """
     if entry.unqualified is not None:
         return "task unqualified"
-    if rule == "proven" and (entry.proven or entry.speedup is not None):
+    if rule == "proven" and entry.proven is not None and entry.attempt.patch_status == "present":
         return None
     failure = entry.failure
     if entry.attempt.run_status in ("cancelled", "crashed"):
@@ -48,25 +75,6 @@ def left_out(entry: Entry, rule: Rule | None = None) -> str | None:
     ):
         return None
     return failure.value
-
-
-def task_of(entry: Entry) -> str | None:
-    """What is paired: an own run's task by its name, else the expert's commit, else the name; null when none is known.
-
-    A commit names one change of one repository, and labels of tasks and repositories vary at the same commit.
-    """
-    attempt = entry.attempt
-    return attempt.task if attempt.own or attempt.commit is None else attempt.commit
-
-
-def by_task(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Task → attempts at it, in their order; those without a task are left out."""
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        task = task_of(entry)
-        if task is not None:
-            found.setdefault(task, []).append(entry)
-    return found
 
 
 def share(reached: int, known: int) -> Estimate | None:

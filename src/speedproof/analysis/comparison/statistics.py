@@ -15,13 +15,12 @@ from statistics import NormalDist, median
 
 from speedproof.analysis.rates import wilson
 
-LEVEL = 0.95
-"""Of all intervals."""
+ERROR = 0.05
+"""What intervals leave out, and the p at which a difference is called."""
 POWER = 0.8
 """With which a planned comparison is to find what was observed."""
 LEAST_TASKS = 10
 """Tasks below which nothing is resampled: with five, intervals that should hold 95 % of the truth hold 82 to 84 %."""
-_EVEN = 1 - LEVEL
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -59,26 +58,22 @@ def _hypotenuse(one: float, other: float, phi: float) -> float:
 
 def kappa(both: int, only_a: int, only_b: int, neither: int) -> float | None:
     """Cohen's kappa: agreement beyond chance; null without pairs, or where all outcomes are of one kind."""
-    n = both + only_a + only_b + neither
-    if not n:
-        return None
-    a, b = (both + only_a) / n, (both + only_b) / n
-    chance = a * b + (1 - a) * (1 - b)
-    return None if chance >= 1 else ((both + neither) / n - chance) / (1 - chance)
+    chance = (both + only_a) * (only_a + neither) + (both + only_b) * (only_b + neither)
+    return 2 * (both * neither - only_a * only_b) / chance if chance else None
 
 
-def pairs_needed(differ: float, difference: float) -> int | None:
-    """Paired tasks at which McNemar's test finds `difference` of rates with 80 % power at p ≤ 0.05 (Connor 1987).
+def pairs_needed(differ: float, difference: float, error: float = ERROR) -> int | None:
+    """Paired tasks at which McNemar's test finds `difference` of rates with 80 % power at p ≤ `error` (Connor 1987).
 
     `differ`: the share of pairs that differ. Null when the rates do not differ: no number finds nothing.
     """
     if difference == 0:
         return None
     normal = NormalDist()
-    found, power = normal.inv_cdf(1 - _EVEN / 2), normal.inv_cdf(POWER)
+    found, power = normal.inv_cdf(1 - error / 2), normal.inv_cdf(POWER)
     spread = max(differ - difference * difference, 0.0)
     pairs = (found * math.sqrt(differ) + power * math.sqrt(spread)) ** 2 / difference**2
-    return max(math.ceil(pairs), least_discordant(_EVEN))
+    return max(math.ceil(pairs), least_discordant(error))
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float, float] | None:
@@ -87,7 +82,7 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float] | Non
     tail, inner = 0.0, -1
     for k in range(n // 2):
         tail += math.comb(n, k) / 2**n
-        if 2 * tail > _EVEN:
+        if 2 * tail > ERROR:
             break
         inner = k
     return None if inner < 0 else (median(ordered), ordered[inner], ordered[n - 1 - inner])
@@ -128,7 +123,7 @@ def ratio_intervals(
 
 def _ends(draws: Sequence[float]) -> tuple[float | None, float | None]:
     """The percentile ends; a draw without a value may lie anywhere, so it widens both."""
-    cut = math.floor(len(draws) * _EVEN / 2)
+    cut = math.floor(len(draws) * ERROR / 2)
     low = sorted(-math.inf if math.isnan(value) else value for value in draws)[cut]
     high = sorted(math.inf if math.isnan(value) else value for value in draws)[-1 - cut]
     return (low if math.isfinite(low) else None, high if math.isfinite(high) else None)
