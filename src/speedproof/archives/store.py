@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,9 @@ PARTS = ("attempts.jsonl", "problems.jsonl", "settings.jsonl")
 
 MOST_PROBLEMS = 100
 """Files of one folder that are listed one by one when nothing is taken from them; there may be a million."""
+
+
+_Kind = TypeVar("_Kind", bound=Record)
 
 
 class Problem(Record):
@@ -94,32 +97,27 @@ class ArchiveStore:
 
     def attempts(self) -> Iterator[ForeignAttempt]:
         """Every attempt, in the order of folders. Raises RecordError for a damaged line."""
-        for number, line in enumerate(self.lines(), 1):
-            try:
-                yield ForeignAttempt.model_validate_json(line)
-            except ValidationError as error:
-                raise self._damaged("attempts.jsonl", number, error) from error
+        return self._read("attempts.jsonl", ForeignAttempt)
 
     def problems(self) -> list[Problem]:
-        """What was wrong with files."""
-        return [Problem.model_validate_json(line) for line in self.lines("problems.jsonl")]
+        """What was wrong with files. Raises RecordError for a damaged line."""
+        return list(self._read("problems.jsonl", Problem))
 
     def settings(self) -> list[SettingSeen]:
         """Every place at which a file shows a setting: of configurations and records first, what reports claim last.
 
         Raises RecordError for a damaged line.
         """
-        found = []
-        for number, line in enumerate(self.lines("settings.jsonl"), 1):
-            try:
-                found.append(SettingSeen.model_validate_json(line))
-            except ValidationError as error:
-                raise self._damaged("settings.jsonl", number, error) from error
-        return found
+        return list(self._read("settings.jsonl", SettingSeen))
 
-    def _damaged(self, name: str, line: int, error: ValidationError) -> RecordError:
-        what = f"damaged record: {error.errors()[0]['msg']}"
-        return RecordError(what, file=self.folder / name, line=line, hint="import the folder again")
+    def _read(self, name: str, kind: type[_Kind]) -> Iterator[_Kind]:
+        for number, line in enumerate(self.lines(name), 1):
+            try:
+                yield kind.model_validate_json(line)
+            except ValidationError as error:
+                what = f"damaged record: {error.errors()[0]['msg']}"
+                hint = "import the folder again"
+                raise RecordError(what, file=self.folder / name, line=number, hint=hint) from error
 
     def index(self) -> list[bytes] | None:
         """The rows of files.jsonl; null when they do not stand for the records that are there."""

@@ -1,9 +1,8 @@
 """An attempt that another harness made, as imported: what its archive claimed, what its files show, what follows."""
 
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import AwareDatetime, model_validator
 
 from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.base import Record
@@ -71,11 +70,11 @@ class ForeignAttempt(Record):
     """The model that answered; the one asked for where no answer names it."""
     model_asked: str | None = None
     """The model that the agent was told to ask, as its own records say."""
-    began: datetime | None = None
+    began: AwareDatetime | None = None
     """When the agent began, UTC."""
-    ended: datetime | None = None
+    ended: AwareDatetime | None = None
     """When it ended, UTC."""
-    written: datetime | None = None
+    written: AwareDatetime | None = None
     """When the archive's record of it was written, UTC."""
     clock: Clock
     """How its times were brought to UTC."""

@@ -15,6 +15,10 @@ _MANY = 1_000
 """Tokens that a price is asked for: few enough for the prices of a short request."""
 
 
+_MOST = 2**53
+"""Tokens from which a number is none that was counted."""
+
+
 class UnitPrices(Record):
     """What a model cost on a day, in US dollars a token, for requests of ordinary length."""
 
@@ -28,8 +32,8 @@ class UnitPrices(Record):
     """Output, reasoning included."""
 
     def cost(self, usage: Usage) -> float | None:
-        """US dollars for `usage`; null when its input or output is unknown."""
-        if usage.total is None:
+        """US dollars for `usage`; null when its input or output is unknown, or no number of tokens that can be."""
+        if usage.total is None or usage.total >= _MOST:
             return None
         read, write = usage.cache_read or 0, usage.cache_write or 0
         fresh, out = usage.uncached_input or 0, usage.output or 0

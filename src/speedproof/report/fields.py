@@ -125,9 +125,14 @@ def _type(annotation: Any) -> str:
         return "any"
     if isinstance(annotation, type) and issubclass(annotation, Enum) and len(annotation) < 8:
         return " · ".join(str(member.value) for member in annotation)
-    return {"str": "text", "int": "integer", "float": "number", "bool": "yes/no", "datetime": "time"}.get(
-        annotation.__name__, str(annotation.__name__)
-    )
+    return {
+        "str": "text",
+        "int": "integer",
+        "float": "number",
+        "bool": "yes/no",
+        "datetime": "time",
+        "AwareDatetime": "time",
+    }.get(annotation.__name__, str(annotation.__name__))
 
 
 def _cell(text: str) -> str:
