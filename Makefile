@@ -11,7 +11,7 @@ test: .venv/ready
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --max-worker-restart 0
 
 .venv/ready: requirements.lock pyproject.toml scripts/bootstrap
 	scripts/bootstrap
