@@ -64,15 +64,17 @@ class Taken:
     code: int
 
 
-def replicate(source: Path, target: Path, wanted: int) -> tuple[int, int]:
-    """Copy attempts until there are so many; the number and bytes of the files written."""
+def replicate(source: Path, target: Path, wanted: int) -> tuple[list[str], int, int]:
+    """Copy attempts until there are so many: their folders, and the number and bytes of the files written."""
     folders = sorted({path.parent for path in source.rglob("prompt.json")})
+    written: list[str] = []
     files = size = 0
     for number in range(wanted):
         folder = folders[number % len(folders)]
         turn = number // len(folders)
         place = target / f"copy-{turn:03d}" / folder.relative_to(source)
         place.mkdir(parents=True)
+        written.append(str(place.relative_to(target)))
         for file in folder.iterdir():
             data = file.read_bytes()
             if file.name == "journal.json":
@@ -81,7 +83,19 @@ def replicate(source: Path, target: Path, wanted: int) -> tuple[int, int]:
                 data = data.replace(b"call_", f"call_{turn}".encode())
             (place / file.name).write_bytes(data)
             files, size = files + 1, size + len(data)
-    return files, size
+    return written, files, size
+
+
+def _missed(folders: list[str], records: Path) -> dict[str, list[str]]:
+    """Folders of attempts that were spoiled until none was left, each with what the import says of its files."""
+    found = {json.loads(line)["folder"] for line in (records / "attempts.jsonl").read_text().splitlines()}
+    missed: dict[str, list[str]] = {folder: [] for folder in folders if folder not in found}
+    for line in (records / "problems.jsonl").read_text().splitlines():
+        problem = json.loads(line)
+        folder, _, name = problem["path"].rpartition("/")
+        if folder in missed:
+            missed[folder].append(f"{name}: {problem['why']}")
+    return missed
 
 
 def measured(command: tuple[str, ...], good: tuple[int, ...] = (0,)) -> Taken:
@@ -114,7 +128,7 @@ def _held(pid: int) -> int:
 def measure(source: Path, attempts: int, times: int, damage: int, scratch: Path) -> dict[str, Any]:
     """All figures. A command that does not exist has null."""
     archive = scratch / "archive"
-    files, size = replicate(source, archive, attempts)
+    folders, files, size = replicate(source, archive, attempts)
     spoiled = spoil(archive, damage) if damage else {}
     floors = [measured((sys.executable, "-c", _FLOOR, str(archive))) for _ in range(times if not damage else 0)]
     took: dict[str, list[Taken]] = {"cold import": [], "second import": []}
@@ -131,12 +145,14 @@ def measure(source: Path, attempts: int, times: int, damage: int, scratch: Path)
         took[name] = [measured(asking, good) for _ in range(times)]
     (manifest,) = (scratch / "state0" / "archives").glob("*/archive.json")
     found = json.loads(manifest.read_text())
+    missed = _missed(folders, manifest.parent)
     return {
         "attempts": attempts,
         "files": files,
         "bytes": size,
         "parser": _parser(),
         "spoiled": spoiled,
+        "missed": missed,
         "imported": {name: found[name] for name in ("attempts", "skipped", "broken", "damaged")},
         "floor": _best(floors),
         "commands": {name: _best(some) for name, some in took.items()},
@@ -166,7 +182,7 @@ def verdicts(result: dict[str, Any]) -> dict[str, bool | None]:
         else:
             found[name] = taken["seconds"] / (floor["seconds"] if unit == "floors" else 1) <= most
     held = [taken["megabytes"] for taken in result["commands"].values() if taken is not None]
-    return found | {"memory": max(held) <= MOST_MB}
+    return found | {"memory": max(held) <= MOST_MB, "nothing in silence": all(result["missed"].values())}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -176,6 +192,7 @@ def table(result: dict[str, Any]) -> str:
     if result["spoiled"]:
         lines.append(f"spoiled: {', '.join(f'{times} {name}' for name, times in result['spoiled'].items())}")
     lines.append(f"told by the import: {', '.join(f'{times:,} {name}' for name, times in result['imported'].items())}")
+    lines += [f"no attempt any more: {folder} ({'; '.join(said)})" for folder, said in result["missed"].items()]
     lines.append(f"{'':16}{'seconds':>10}{'floors':>10}{'MB':>10}{'wanted':>16}{'':>10}")
     floor, held = result["floor"], verdicts(result)
     if floor is not None:

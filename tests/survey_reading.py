@@ -60,7 +60,7 @@ def derive_again(collection: Collection, section: Section) -> int:
             for row in each.lines:
                 for cell, column in zip(row.cells, each.columns, strict=True):
                     if column.measure is not None:
-                        again = measured(collection, column.measure, {**row.where, **column.where})
+                        again = measured(collection, column.measure, row.where)
                         assert (again.value, len(again.unknown)) == (cell.value, cell.unknown), (each.title, row)
                         numbers += 1
     return numbers

@@ -14,12 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archive_builder import PATCH, attempts, imported, journal, only, put, trajectory, usage
+from speedproof.archives import content
 from speedproof.archives.claimed import claims
 from speedproof.archives.configuration import read_yaml
-from speedproof.archives.folder import Entry, Folder, read_folder
+from speedproof.archives.folder import read_folder
+from speedproof.archives.listing import Entry, Folder
 from speedproof.archives.log import read_log
 from speedproof.archives.patch import patch_of
 from speedproof.archives.prompt import wording
+from speedproof.errors import InputError
 from speedproof.journal import FailureClass as F
 from speedproof.journal.foreign import ForeignAttempt
 from speedproof.journal.foreign_parts import SettingSeen
@@ -297,7 +300,36 @@ def test_many_small_files_are_all_counted_and_listed_in_bounds(root: Path, state
     done = imported(root, state)
     assert done.manifest.files == 6_000
     assert done.manifest.skipped == 6_000
-    assert [p.files for p in done.store.problems() if "5900 more files" in p.why] == [5_900]
+    assert [p.files for p in done.store.problems() if "5,900 more files" in p.why] == [5_900]
+
+
+def test_many_broken_files_of_one_folder_are_all_counted_and_listed_in_bounds(root: Path, state: Path) -> None:
+    put(root, journal__json=journal())
+    for number in range(300):
+        (root / f"{number}.json").write_bytes(b"")
+    done = imported(root, state)
+    assert done.manifest.broken == 300
+    listed = done.store.problems()
+    assert (len(listed), listed[-1].path, listed[-1].what, listed[-1].files) == (101, ".", "broken", 200)
+
+
+def test_a_file_in_place_of_the_state_folder_is_refused(root: Path, state: Path) -> None:
+    put(root, journal__json=journal())
+    state.write_text("no folder")
+    with pytest.raises(InputError, match="a file stands where"):
+        imported(root, state)
+
+
+def test_a_key_beyond_the_first_piece_of_a_large_log_is_noted_with_its_line(
+    root: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "WHOLE_BYTES", 1_000)
+    monkeypatch.setattr(content, "PIECE_BYTES", 1_000)
+    key = "sk-proj-" + "9abK2FOpQy" * 4
+    put(root, journal__json=journal(), trae_stdout__txt="quiet\n" * 1_000 + f"API key: {key}\n")
+    found = only(root, state)
+    assert [(seen.kind, seen.evidence.line) for seen in found.secrets] == [("provider key", 1_001)]
+    assert "9abK2F" not in found.model_dump_json()
     assert imported(root, state).read == 0
 
 

@@ -22,7 +22,7 @@ from archive_builder import (
     usage,
 )
 from speedproof.archives import archives, many
-from speedproof.archives.folder import Folder
+from speedproof.archives.listing import Folder
 from speedproof.errors import InputError
 from speedproof.journal import FailureClass as F
 from speedproof.journal.foreign_parts import plain_name
@@ -509,6 +509,23 @@ def test_keys_in_logs_are_noted_by_kind_and_place_and_never_by_value(root: Path,
     found = only(root, state)
     assert [(s.kind, s.times, s.evidence.line) for s in found.secrets] == [("provider key", 2, 2)]
     assert "9abK2F" not in found.model_dump_json()
+
+
+def test_a_key_that_its_provider_masked_is_none_and_one_in_any_file_is(root: Path, state: Path) -> None:
+    masked = "sk-proj-" + "*" * 60 + "9abK"
+    put(root / "masked", journal__json=journal(), trae_stderr__txt=f"Incorrect API key provided: {masked}\n")
+    key = "sk-proj-" + "9abK2FOpQy" * 4
+    put(root / "trajectory", journal__json=journal(), trajectory__json=trajectory(error=f"said: {key}"))
+    put(root / "other", trajectory__json=trajectory(), console__log=f"Task Details\nAPI key: {key}\n")
+    put(root / "glued", journal__json=journal(), trae_stdout__txt=f"é{key}\n")
+    found = {a.folder: a for a in attempts(root, state)}
+    assert {folder: [s.evidence.file for s in a.secrets] for folder, a in found.items()} == {
+        "masked": [],
+        "trajectory": ["trajectory.json"],
+        "other": ["console.log"],
+        "glued": ["trae_stdout.txt"],
+    }
+    assert not [a for a in found.values() if "9abK2F" in "".join(s.evidence.excerpt for s in a.secrets)]
 
 
 def test_what_an_ended_helper_has_not_sent_is_read_all_the_same(

@@ -82,6 +82,15 @@ def test_a_configuration_is_known_by_what_it_holds(root: Path, state: Path) -> N
     assert [problem.path for problem in imported(root, state).store.problems()] == ["notes.yaml"]
 
 
+def test_a_configuration_in_the_short_form_of_yaml_is_read_with_its_lines(root: Path, state: Path) -> None:
+    put(
+        root,
+        c__yaml="models: {main: {model: gpt-5, parallel_tool_calls: true},\n  other: {parallel_tool_calls: yes}}\n",
+    )
+    found = settings(root, state)
+    assert [each[1:] for each in places(found, "parallel_tool_calls")] == [("true", "c.yaml", 1), ("true", "c.yaml", 2)]
+
+
 def test_a_json_configuration_is_read_with_its_lines(root: Path, state: Path) -> None:
     value = {"agents": {"a": {"model": "m", "max_steps": 5, "api_key": "nobody-knows-it"}}, "models": {}}
     put(root, bench__json=value)
@@ -149,6 +158,10 @@ def test_what_a_run_was_made_with_is_seen_in_its_own_records(root: Path, state: 
         ("temperature: 0.5", "temperature", "0.5", False),
         ("Model: `gpt-5-2025-08-07`", "model", "gpt-5-2025-08-07", False),
         ("Time budget per commit: 120 minutes", "time_budget_minutes", "120", False),
+        ("| parallel_tool_calls | disabled | all runs |", "parallel_tool_calls", "false", False),
+        ("parallel_tool_calls (disabled)", "parallel_tool_calls", "false", False),
+        ("Status: disabled (`parallel_tool_calls`)", "parallel_tool_calls", "false", False),
+        ("parallel-tool-calls: off", "parallel_tool_calls", "false", False),
         ("Disabling parallel_tool_calls was never applied.", "parallel_tool_calls", None, True),
         ("parallel_tool_calls was not disabled", "parallel_tool_calls", None, True),
         ("Said to be disabled, parallel_tool_calls is true", "parallel_tool_calls", None, False),
@@ -168,6 +181,8 @@ def test_a_statement_of_a_setting_is_found(text: str, key: str, value: str | Non
         "The model is large. A temperature of the room.",
         "parallel_tool_calls is a setting of the provider",
         "trae_config.yaml holds max_steps.",
+        "| parallel_tool_calls | success | 12 |",
+        "| max_steps | 9 |",
     ],
 )
 def test_a_wish_or_a_mention_is_no_statement(text: str) -> None:

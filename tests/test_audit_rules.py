@@ -356,6 +356,23 @@ def test_a_contradicted_setting_is_shown_with_every_place(tmp_path: Path) -> Non
         assert "parallel_tool_calls" in (root / spot.file).read_text().splitlines()[(spot.line or 0) - 1]
 
 
+def test_of_many_places_of_a_contradicted_setting_each_value_keeps_one(tmp_path: Path) -> None:
+    root = tmp_path / "archive"
+    with_settings(root, report="We disabled `parallel_tool_calls`.\n\n" * 40)
+    (found,) = findings(root, "setting-contradicted")
+    assert len(found.evidence) == 20
+    assert {spot.file for spot in found.evidence[:2]} == {"report.md", "trae_config.yaml"}
+
+
+def test_a_page_of_documentation_that_was_there_before_is_no_scratch(tmp_path: Path) -> None:
+    root = tmp_path / "archive"
+    attempt(root, model_patch__diff=PATCH + PATCH.replace("src/core.py", "README.md"))
+    assert findings(root, "patch-scratch") == ()
+    new = PATCH.replace("src/core.py", "NOTES.md").replace("index", "new file mode 100644\nindex")
+    attempt(root, model_patch__diff=PATCH + new)
+    assert len(findings(root, "patch-scratch")) == 1
+
+
 def test_a_claim_without_a_configuration_is_unconfirmed_not_contradicted(tmp_path: Path) -> None:
     root = tmp_path / "archive"
     attempt(root)

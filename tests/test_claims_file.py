@@ -88,6 +88,13 @@ def test_what_is_no_claims_file_is_refused(text: str, tmp_path: Path) -> None:
         load_claims(file)
 
 
+def test_a_file_that_is_no_list_of_statements_is_not_read_for_minutes(tmp_path: Path) -> None:
+    file = tmp_path / "claims.yaml"
+    file.write_text("document: x\nclaims:\n" + "  - {id: a, text: t, measure: runs, stated: 1}\n" * 100_000)
+    with pytest.raises(InputError, match="at most 4 MB"):
+        load_claims(file)
+
+
 def test_days_and_aliases_are_read_as_they_are_meant(tmp_path: Path) -> None:
     file = tmp_path / "claims.yaml"
     file.write_text(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from speedproof.analysis.collection import Collection, collect
 from speedproof.analysis.measures import Figure, measured
 from speedproof.analysis.survey import Survey, survey
 from speedproof.analysis.survey.document import Section
+from speedproof.analysis.survey.phrases import say
+from speedproof.errors import InputError
 from speedproof.report.survey import to_text, write_survey
 from speedproof.report.survey.html import to_html
 from speedproof.report.survey.markdown import to_markdown
@@ -73,7 +76,7 @@ def test_every_cell_is_its_columns_measure_over_its_lines_attempts(collection: C
             for line in table.lines:
                 for cell, column in zip(line.cells, table.columns, strict=True):
                     if column.measure is not None:
-                        again = measured(collection, column.measure, {**line.where, **column.where})
+                        again = measured(collection, column.measure, line.where)
                         assert (again.value, len(again.unknown)) == (cell.value, cell.unknown), (table.title, line)
                         cells += 1
     assert cells > 100
@@ -126,6 +129,49 @@ def test_even_of_almost_nothing_there_is_a_survey(collection: Collection, number
     assert to_text(made).startswith("Survey of few")
     assert to_html(made)
     assert to_markdown(made)
+
+
+def test_words_agree_with_their_figures(collection: Collection) -> None:
+    def figure(value: int | None) -> Figure:
+        return Figure(measure="attempts", value=value, unit="attempts", attempts=value or 0)
+
+    words = "{} [attempt is|attempts are] of {} in {} [run|runs]"
+    said = [
+        "".join(p if isinstance(p, str) else str(p.value) for p in say(words, figure(n), "a {} [b|c]", figure(1)))
+        for n in (1, 2)
+    ]
+    assert said == ["1 attempt is of a {} [b|c] in 1 run", "2 attempts are of a {} [b|c] in 1 run"]
+    for number in range(1, 6):
+        text = to_text(survey(Collection(collection.entries[:number], archives=("few",))))
+        for line in text.splitlines():
+            assert not re.search(r"(?<![\d,.–] )\b1 (attempts|runs|commits|patches|calls) ", f" {line}"), line
+        assert "unknown attempts" not in text and "unknown patches" not in text
+
+
+def test_what_a_recommendation_is_about_is_counted_with_time_and_money(collection: Collection) -> None:
+    part = next(one for one in sections(survey(collection)) if one.id == "recommended-immediate")
+    point = next(one for one in part.points if "before a run begins" in str(one[0]))
+    asked = [one for one in point if isinstance(one, Figure)]
+    where = {"fault": "infrastructure", "called": [False, None]}
+    assert [one.measure for one in asked][:2] == ["attempts", "wall_s"]
+    assert all(one.where == where for one in asked)
+    assert asked[0].value == measured(collection, "failures_before_any_call").value
+
+
+def test_commits_that_nothing_names_are_unknown(collection: Collection) -> None:
+    nameless = tuple(replace(e, attempt=e.attempt.model_copy(update={"commit": None})) for e in collection.entries)
+    for measure in ("commits", "commits_recorded", "commits_proven", "commits_with_several_attempts"):
+        assert measured(Collection(nameless), measure).value is None
+    assert measured(collection, "commits_proven").value is None  # nobody judged a patch
+    assert measured(Collection(()), "commits").value == 0
+
+
+def test_a_name_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    put(tmp_path / "their-runs" / "state" / "runs" / "r" / "i", journal__json=journal(), model_patch__diff=PATCH)
+    imported(tmp_path / "their-runs", tmp_path / "state")
+    with pytest.raises(InputError, match="no run and no archive is called 'ours'") as caught:
+        collect(["ours"], tmp_path / "state")
+    assert caught.value.hint is not None and "their-runs-" in caught.value.hint
 
 
 def test_attempts_are_told_by_commit(collection: Collection) -> None:

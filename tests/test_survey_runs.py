@@ -11,7 +11,7 @@ import pytest
 from archive_builder import HUMAN, NO_OUTPUT, PATCH, QUOTA, imported, journal, put, trajectory, usage
 from speedproof.analysis.collection import Collection, collect
 from speedproof.analysis.survey.document import Section
-from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.survey.part import Part
 from speedproof.analysis.survey.runs import runs_section
 from survey_reading import derive_again, line, part, said, table, walk, words_without_names
 
@@ -63,7 +63,7 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 @pytest.fixture(scope="module")
 def section(collection: Collection) -> Section:
-    return runs_section(Maker(collection))
+    return runs_section(Part(collection))
 
 
 def test_every_number_is_derived_again(collection: Collection, section: Section) -> None:
@@ -96,7 +96,7 @@ def test_the_facts_tell_time_names_successes_tokens_and_cost(section: Section) -
         "Model: `gpt-5-2025-08-07`, by the agent's own records.",
         "Successes: recorded 1 (100.0 of all), exit and patch 1, strict 1, confirmed 1, proven ",
         "Tokens: input 3000, of which cached 1900; output 130.",
-        "Model calls: 2; failed: 0.",
+        "Steps: 2; model calls: 2; failed: 0.",
     ):
         assert words in facts
 
@@ -147,7 +147,7 @@ def test_names_may_hold_anything(tmp_path: Path) -> None:
         put(runs / name / "item{}`", journal__json=at(day), model_patch__diff=PATCH)
     imported(tmp_path / "archive", tmp_path / "state")
     found = collect([], tmp_path / "state")
-    section = runs_section(Maker(found))
+    section = runs_section(Part(found))
     assert derive_again(found, section) > 100
     assert len(section.sections) == len(names)
     assert len({one.id for one in walk(section)}) == len(list(walk(section)))
@@ -157,26 +157,26 @@ def test_names_may_hold_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [0, 1])
 def test_of_almost_nothing_there_is_a_section(collection: Collection, number: int) -> None:
     few = Collection(collection.entries[:number], archives=("few",))
-    section = runs_section(Maker(few))
+    section = runs_section(Part(few))
     derive_again(few, section)
     assert len(section.sections) == number
 
 
 def test_what_is_proven_is_known_of_judged_attempts(collection: Collection) -> None:
     judged = Collection(tuple(replace(e, proven=e.attempt.run == "good") for e in collection.entries))
-    section = runs_section(Maker(judged))
+    section = runs_section(Part(judged))
     assert "proven 1." in said(part(section, "good: "))
     assert "proven 0." in said(part(section, "stale: "))
     assert line(section, "All runs", "good")["Proven"] == 1
     disproven = Collection(tuple(replace(e, proven=False) for e in collection.entries if e.attempt.run == "good"))
-    assert runs_section(Maker(disproven)).sections[0].title == "good: success disproven"
+    assert runs_section(Part(disproven)).sections[0].title == "good: success disproven"
 
 
 def test_a_success_that_left_nothing_to_judge_is_told(collection: Collection) -> None:
     good = next(e for e in collection.entries if e.attempt.run == "good")
     record = good.attempt.model_copy(update={"patch_status": "no_effect"})
     found = Collection((replace(good, attempt=record),))
-    section = runs_section(Maker(found))
+    section = runs_section(Part(found))
     derive_again(found, section)
     assert section.sections[0].title == "good: success without a change"
     assert "left nothing that could be judged: patch no_effect." in said(section)
@@ -189,7 +189,7 @@ def test_of_very_many_runs_those_of_one_attempt_are_lines(collection: Collection
         for n in range(120)
     ]
     found = Collection((*collection.entries, *many))
-    section = runs_section(Maker(found))
+    section = runs_section(Part(found))
     assert [each.title.partition(":")[0] for each in section.sections] == ["broken", "batch"]
     singles = table(section, "Runs of one attempt")
     assert len(singles.lines) == 120 + 3
@@ -206,7 +206,7 @@ def test_lines_of_a_prediction_file_are_told_without_commits(tmp_path: Path) -> 
     (folder / "preds.jsonl").write_text("\n".join(map(json.dumps, lines)))
     imported(folder, tmp_path / "state")
     found = collect([], tmp_path / "state")
-    section = runs_section(Maker(found))
+    section = runs_section(Part(found))
     derive_again(found, section)
     assert "none names its commit" in said(section)
     assert len(section.sections) == 1

@@ -37,7 +37,7 @@ from speedproof.journal.foreign_parts import (
 from speedproof.journal.redaction import redact, redact_value
 from speedproof.journal.usage import Usage
 
-READER = f"archives-2/{FOREIGN_RULES}"
+READER = f"archives-3/{FOREIGN_RULES}"
 """Name and version of readers and rules; a change that can change a record changes it."""
 _CALL = re.compile(
     r"No tool output found for function call (\w{1,120})|following: *(toolu_\w{1,100})|after: (toolu_\w+)"

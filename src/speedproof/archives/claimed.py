@@ -1,7 +1,8 @@
 """What the reports in an archive say of settings: sentences with a setting's name and a value, or a denial, near it.
 
 The rule is simple and bounded: it finds "disabled X", "X was enabled", "X: true", "X = 5", "X set to 100", "X from 1 to
-2". A sentence that denies, or that names both truths, has no clear value; a wish ("disable X") is no statement.
+2", and the row "| X | disabled |" of a table. A sentence that denies, or that names both truths, has no clear value; a
+wish ("disable X") is no statement.
 """
 
 import re
@@ -37,7 +38,7 @@ _NAME = re.compile(
     r"|(?P<other>[a-z][a-z0-9]{0,30}(?:_[a-z0-9]{1,30}){1,6}))(?!\w|\.\w)",
     re.IGNORECASE,
 )
-_DECOR = r"[\s`*\"'“”]{0,4}"
+_DECOR = r"[\s`*\"'“”(]{0,4}"
 _TRUTH = r"true|false|enabled|disabled|on|off"
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
 _STRICT = re.compile(
@@ -50,6 +51,8 @@ _TOLD = re.compile(
     rf"(?P<value>{_TRUTH}|low|medium|high|minimal|none|{_NUMBER})(?!\w|[.-]\w)",
     re.IGNORECASE,
 )
+_CELL = re.compile(rf"{_DECOR}\|{_DECOR}(?P<value>{_TRUTH}){_DECOR}(?:\||$)", re.IGNORECASE)
+"""The next cell of a table's row, where it holds a truth: a number beside a name may be what was reached."""
 _BEFORE = re.compile(
     rf"\b(?:(?P<off>disabled|disabling|turned off|switched off)|(?P<on>enabled|enabling|turned on|switched on))"
     rf"\b(?:\s+the)?{_DECOR}$",
@@ -133,7 +136,7 @@ def _value(match: re.Match[str], before: str, after: str) -> str | None:
     if match["budget"]:
         minutes = _MINUTES.match(after)
         return minutes["value"] if minutes else None
-    exact = "_" in name or name.lower() in _PLAIN_WORDS
+    exact = "_" in name or "-" in name or name.lower() in _PLAIN_WORDS
     if exact and (strict := _STRICT.match(after)):
         value = strict["value"]
         if name.lower() == "model" and not re.search(r"\d", value):
@@ -143,6 +146,8 @@ def _value(match: re.Match[str], before: str, after: str) -> str | None:
         return _plain(value)
     if name.lower() in _PLAIN_WORDS:
         return None
+    if exact and (cell := _CELL.match(after)):
+        return _plain(cell["value"])
     if changed := _FROM_TO.match(after.lstrip("`*\"' ")):
         return _plain(changed["value"])
     if placed := _BEFORE.search(before):

@@ -18,7 +18,9 @@ _MOST_EVENTS = 20_000
 _DEEPEST = 40
 _MARKS = (b"agents:", b"models:", b"model_providers:")
 _TOP = re.compile(rb"^(?:%b)[ \t]*(?:#.*)?\r?$" % b"|".join(_MARKS), re.MULTILINE)
-_KEY = re.compile(rb"^[ \t-]*[\"']?(?:%b)[\"']?[ \t]*:(?:[ \t]|\r?$)" % "|".join(sorted(KNOWN)).encode(), re.MULTILINE)
+_KEY = re.compile(
+    rb"(?:^[ \t-]*|[{,][ \t]*)[\"']?(?:%b)[\"']?[ \t]*:(?:[ \t]|\r?$)" % "|".join(sorted(KNOWN)).encode(), re.MULTILINE
+)
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 _NULL = {"", "~", "null"}
 

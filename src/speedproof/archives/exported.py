@@ -9,7 +9,15 @@ from speedproof.journal.attempt import AgentOutcome
 from speedproof.journal.base import Record
 from speedproof.journal.failure import Diagnosis
 from speedproof.journal.foreign import ForeignAttempt
-from speedproof.journal.foreign_parts import ForeignPatchStatus, SourceOfUsage, Told, UsageSource
+from speedproof.journal.foreign_parts import (
+    Clock,
+    FailedCall,
+    ForeignPatchStatus,
+    Recorded,
+    SourceOfUsage,
+    Told,
+    UsageSource,
+)
 from speedproof.journal.status import RunStatus
 from speedproof.journal.usage import Usage
 
@@ -40,6 +48,10 @@ class Exported(Record):
     """When it ended, UTC."""
     written: datetime | None
     """When it was sealed, UTC."""
+    clock: Clock
+    """What these times rest on."""
+    recorded: Recorded
+    """What the agent claims."""
     steps: int | None
     """Steps by the agent's count."""
     outcome: AgentOutcome | None
@@ -52,10 +64,18 @@ class Exported(Record):
     """That source."""
     usage_why: str
     """Why it is the best."""
+    billed_usd: float | None
+    """What it says it cost."""
     calls: int | None
     """Model calls."""
     failed: int | None
     """Those that failed."""
+    failed_calls: tuple[FailedCall, ...]
+    """Each of them, up to the number that a record lists."""
+    retries: int | None
+    """Tries after the first."""
+    config_sha256: str | None
+    """Digest of its limits, options and parameters."""
     run_status: RunStatus
     """How the process went."""
     patch_status: ForeignPatchStatus

@@ -1,7 +1,8 @@
 """One folder of an archive read: which attempts its files are, and what is wrong with them."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from speedproof.archives.attempt import build
 from speedproof.archives.content import Unreadable, pieces
 from speedproof.archives.gathered import Gathered
 from speedproof.archives.kind import Content, predictions, read
-from speedproof.archives.listing import File, records_of
+from speedproof.archives.listing import File, Folder, records_of
 from speedproof.archives.log import read_log
 from speedproof.archives.own import read_own, settings_of
 from speedproof.archives.patch import is_experts, patch_of
 from speedproof.archives.prompt import better, of_file
 from speedproof.archives.settings import as_records
 from speedproof.archives.shown import added_lines, is_prompt, look_for_expert, secrets_in
-from speedproof.archives.store import MOST_PROBLEMS, Problem
+from speedproof.archives.store import MOST_PROBLEMS, Problem, What
 from speedproof.errors import RecordError
 from speedproof.journal import AttemptStore
 from speedproof.journal.foreign import ForeignAttempt
@@ -40,28 +41,6 @@ _RECORDS: dict[str, tuple[Layout, Callable[[Gathered, Content], None]]] = {
 }
 _HARNESS_NAMES = {"journal.json", "model_patch.diff", "prompt.json", "run_summary.json", "diff_targets.json"}
 """Names by which an empty or broken file of the earlier harness is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file as the walk saw it."""
-
-    name: str
-    """Path relative to the folder."""
-    size: int
-    """Bytes."""
-    mtime_ns: int
-    """When it was changed."""
-
-
-@dataclass
-class Folder:
-    """A folder whose files belong together."""
-
-    path: str
-    """Relative to the archive's root; "" for the root."""
-    files: list[Entry]
-    """Its files."""
 
 
 @dataclass
@@ -102,6 +81,7 @@ class _Reader:
         self.is_harness = self.is_own = False
         self.digests: dict[tuple[int, bytes], str] = {}
         self.sizes: dict[int, int] = {}
+        self.told: Counter[What] = Counter()
 
     def run(self) -> Read:
         """Read them all."""
@@ -125,6 +105,10 @@ class _Reader:
             if entry.name not in early:
                 self._take(read(entry.name, f"{self.base}/{entry.name}", entry.size))
         self._conclude()
+        for what, times in self.told.items():
+            if left := max(0, times - MOST_PROBLEMS):
+                why = f"{left:,} more files of this folder, for reasons as those before"
+                self.read.problems.append(self._problem_of("", what, why, left))
         return self.read
 
     def _take(self, content: Content) -> None:
@@ -148,6 +132,8 @@ class _Reader:
                 self._take_config(content)
             if content.data is not None and claimed.is_report(content.name, kind):
                 self._take_report(content, content.data)
+            if content.data and kind != "other":
+                self.found.secrets += secrets_in(content.name, content.data)
             if content.data and is_prompt(content):
                 self.found.prompt = better(self.found.prompt, of_file(content.name, content.data))
             if self.is_harness:
@@ -155,7 +141,7 @@ class _Reader:
         except Unreadable as error:
             content.problem = str(error)
         if content.problem:
-            what = "broken" if kind in {"broken", "unreadable", "empty"} else "damaged"
+            what: What = "broken" if kind in {"broken", "unreadable", "empty"} else "damaged"
             self._problem(content.name, what, content.problem)
         self.files.append((content.name, content.size, content.kind, content.problem))
 
@@ -199,13 +185,18 @@ class _Reader:
             )
 
     def _take_log(self, content: Content) -> None:
-        parts = pieces(content.path) if content.data is None else iter([content.data])
-        log = read_log(content.name, parts)
-        if content.data is not None:
-            self.found.secrets += secrets_in(content.name, content.data)
+        log = read_log(content.name, self._searched(content) if content.data is None else [content.data])
         self.found.logs.append(log)
         if content.data is None and log.lines * 4096 < log.size:
             content.problem = "some of its lines are longer than are read at once: what stands across a cut is not seen"
+
+    def _searched(self, content: Content) -> Iterator[bytes]:
+        """The pieces of a log, on their way looked through for secrets."""
+        before = 0
+        for piece in pieces(content.path):
+            self.found.secrets += secrets_in(content.name, piece, before)
+            before += piece.count(b"\n")
+            yield piece
 
     def _take_patch(self, content: Content) -> None:
         if content.data is None and content.size:
@@ -222,7 +213,7 @@ class _Reader:
         """Whether the same bytes stood in another log of the folder: the earlier harness stores its logs twice."""
         if content.kind != "log" or not content.size or content.data is None or self.sizes.get(content.size, 0) < 2:
             return False
-        key = (content.size, hashlib.blake2b(content.data, digest_size=16).digest())
+        key = (content.size, hashlib.sha256(content.data).digest())
         return self.digests.setdefault(key, content.name) != content.name
 
     def _conclude(self) -> None:
@@ -244,7 +235,7 @@ class _Reader:
         elif len(self.records) == 1 and not self.read.attempts:
             layout, name, found = self.records[0]
             mine = self.found
-            found.logs, found.expert_lines = mine.logs, mine.expert_lines
+            found.logs, found.expert_lines, found.secrets = mine.logs, mine.expert_lines, mine.secrets
             if mine.patch is not None:
                 found.patch, found.patch_lines = mine.patch, mine.patch_lines
             found.settings += mine.settings
@@ -253,6 +244,7 @@ class _Reader:
             self._add(found, layout, name, self.files)
         elif self.records:
             for layout, name, found in self.records:
+                found.secrets = [seen for seen in self.found.secrets if seen.evidence.file == name]
                 self._add(found, layout, name, [file for file in self.files if file[0] == name])
         elif console is not None and not self.read.attempts:
             self._add(self.found, "trae" if console.trae else "codex", None, self.files)
@@ -281,16 +273,18 @@ class _Reader:
             return
         used = of_settings | {file.path for attempt in self.read.attempts for file in attempt.files}
         why = "read; belongs to no attempt" if known else "read; nothing in it that is known to be of an attempt"
-        skipped = [name for name, _, _, problem in self.files if name not in used and problem is None]
-        for name in skipped[:MOST_PROBLEMS]:
-            self._problem(name, "skipped", why)
-        if len(skipped) > MOST_PROBLEMS:
-            left = len(skipped) - MOST_PROBLEMS
-            self._problem("", "skipped", f"{left} more files of this folder: {why}", left)
+        for name, _, _, problem in self.files:
+            if name not in used and problem is None:
+                self._problem(name, "skipped", why)
 
-    def _problem(self, name: str, what: str, why: str, files: int = 1) -> None:
+    def _problem(self, name: str, what: What, why: str) -> None:
+        self.told[what] += 1
+        if self.told[what] <= MOST_PROBLEMS:
+            self.read.problems.append(self._problem_of(name, what, why))
+
+    def _problem_of(self, name: str, what: What, why: str, files: int = 1) -> Problem:
         path = "/".join(part for part in (self.folder.path, name) if part) or "."
-        self.read.problems.append(Problem.model_validate({"path": path, "what": what, "why": why, "files": files}))
+        return Problem(path=path, what=what, why=why, files=files)
 
 
 def read_folder(archive: str, root: Path, folder: Folder) -> Read:

@@ -126,7 +126,7 @@ class Gathered:
     shown_lines: set[bytes] = field(default_factory=set)
     """Lines that a diff in the prompt adds."""
     secrets: list[SecretSeen] = field(default_factory=list)
-    """Keys that stand in its logs."""
+    """Keys that stand in its files."""
     expert_lines: set[bytes] = field(default_factory=set)
     """Lines that the expert's own patch adds."""
     logs: list[Log] = field(default_factory=list)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from speedproof.archives.attempt import READER
-from speedproof.archives.folder import Entry, Folder
+from speedproof.archives.listing import Entry, Folder
 from speedproof.archives.many import Progress, read_folders
 from speedproof.archives.settings import KNOWN
 from speedproof.archives.store import PARTS, ArchiveManifest, ArchiveStore, Problem, archive_id

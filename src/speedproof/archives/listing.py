@@ -1,6 +1,7 @@
-"""The files of a folder, as the record of an attempt lists them."""
+"""The files of a folder: as the walk saw them, and as the record of an attempt lists them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from speedproof.journal.foreign_parts import ForeignFile
 
@@ -17,3 +18,25 @@ def records_of(files: Sequence[File]) -> tuple[ForeignFile, ...]:
         rest = sum(size for _, size, _, _ in files[MOST_FILES:])
         listed.append(ForeignFile(path="…", size=rest, kind="other", problem=f"{len(files) - MOST_FILES} more files"))
     return tuple(listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as the walk saw it."""
+
+    name: str
+    """Path relative to the folder."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """When it was changed."""
+
+
+@dataclass
+class Folder:
+    """A folder whose files belong together."""
+
+    path: str
+    """Relative to the archive's root; "" for the root."""
+    files: list[Entry]
+    """Its files."""

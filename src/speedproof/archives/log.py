@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from speedproof.archives.search import LINES, AnyOf
 from speedproof.diagnosis.logs import WINDOW
 
 _TOTAL = re.compile(rb"Input: (\d{1,15}) Output: (\d{1,15})")
@@ -20,7 +21,12 @@ _SUCCESS = re.compile(rb"Success\s*\xe2\x94\x82\s*(?P<mark>\xe2\x9c\x85|\xe2\x9d
 _BOX_BYTES = 4_000
 _SLEEP = b"Will sleep for "
 _AGAIN = b"Reconnecting... "
-_ERRORS = (b"rror: ", b"ERROR:", b"interrupted by user")
+_SUMMARY = b"Execution Summary"
+_CONSOLE = AnyOf(rf"Input: \d|Step \d|{_SUMMARY.decode()}")
+"""Marks of TRAE's console."""
+_RARE_ERRORS = (b"ERROR:", b"interrupted by user")
+_RARE = AnyOf("|".join(re.escape(mark.decode()) for mark in (_NO_OUTPUT, _SLEEP, _AGAIN, *_RARE_ERRORS)))
+"""Marks that most logs do not hold."""
 _TRAE = (b"Initialising MCP tools", b"trae_agent", b"trae-agent/")
 _OPENING = 64 << 10
 """Bytes at the beginning of a piece in which a program names itself."""
@@ -133,18 +139,17 @@ def read_log(file: str, parts: Iterable[bytes]) -> Log:
 
 def _tail(data: bytes, lines: int) -> list[tuple[int, str]]:
     """The last lines that are not blank, the last one first, numbered."""
-    rows = data[-_TAIL_BYTES:].split(b"\n")
-    if rows and not rows[-1]:
-        rows.pop()
-    if len(data) > _TAIL_BYTES and len(rows) > 1:
-        rows = rows[1:]
     found: list[tuple[int, str]] = []
-    for offset, row in enumerate(reversed(rows)):
-        if len(found) == WINDOW:
-            break
-        text = row[-_LONGEST_LINE:].decode(errors="replace").replace("\r", "")
+    first = max(0, len(data) - _TAIL_BYTES)
+    end, number = len(data) - data.endswith(b"\n"), lines
+    while len(found) < WINDOW and end >= first:
+        begin = data.rfind(b"\n", first, end) + 1
+        if begin == 0 and first > 0 and found:
+            break  # a line of which only the end is here
+        text = data[max(begin, first, end - _LONGEST_LINE) : end].decode(errors="replace").replace("\r", "")
         if text.strip():
-            found.append((lines - offset, text))
+            found.append((number, text))
+        end, number = begin - 1, number - 1
     return found
 
 
@@ -152,18 +157,21 @@ def _scan(log: Log, data: bytes, before: int, lines: int) -> None:
     def at(begin: int) -> Hit:
         return hit(data, begin, before, lines)
 
-    _totals(log, data, at)
-    _each(data, b"Step ", lambda begin: _step(log, data, begin))
-    if _NO_OUTPUT in data:
+    begin = -1
+    if _CONSOLE.may_stand_in(data):
+        _totals(log, data, at)
+        _each(data, b"Step ", lambda begin: _step(log, data, begin))
+        begin = data.rfind(_SUMMARY)
+        if begin >= 0:
+            _box(log, data[begin : begin + _BOX_BYTES], at(begin).line)
+    _last_error(log, data, b"rror: ", at)
+    if _RARE.may_stand_in(data):
         _each(data, _NO_OUTPUT, lambda begin: _missed(log, data, begin, at))
-    sleeps = data.count(_SLEEP)
-    log.sleeps += sleeps
-    log.retries += sleeps + data.count(_AGAIN)
-    begin = data.rfind(b"Execution Summary")
-    if begin >= 0:
-        _box(log, data[begin : begin + _BOX_BYTES], at(begin).line)
-    for mark in _ERRORS:
-        _last_error(log, data, mark, at)
+        sleeps = data.count(_SLEEP)
+        log.sleeps += sleeps
+        log.retries += sleeps + data.count(_AGAIN)
+        for mark in _RARE_ERRORS:
+            _last_error(log, data, mark, at)
     if log.trae is None:
         begins = [data.find(mark, 0, _OPENING) for mark in _TRAE] + [begin]
         first = min((each for each in begins if each >= 0), default=-1)
@@ -279,6 +287,4 @@ def hit(data: bytes, begin: int, before: int = 0, lines: int | None = None) -> H
     end = len(data) if end < 0 else end
     shown = max(start, begin - 200) if end - start > _LONGEST_LINE else start
     text = data[shown : min(end, shown + _LONGEST_LINE)].decode(errors="replace")
-    if lines is not None and begin > len(data) // 2:  # the shorter way
-        return Hit(before + lines - data.count(b"\n", begin) + 1, text)
-    return Hit(before + data.count(b"\n", 0, begin) + 1, text)
+    return Hit(before + LINES.before(data, begin, lines) + 1, text)

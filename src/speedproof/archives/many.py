@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speedproof.archives.folder import Folder, read_folder
+from speedproof.archives.folder import read_folder
+from speedproof.archives.listing import Folder
 from speedproof.journal.foreign_parts import SettingSeen
 
 Progress = Callable[[int, int], None]

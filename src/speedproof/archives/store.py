@@ -20,10 +20,10 @@ from speedproof.journal.record_file import read_record, write_record
 
 PARTS = ("attempts.jsonl", "problems.jsonl", "settings.jsonl")
 """The files of an archive's records, each folder's lines in the order of folders."""
-
-
 MOST_PROBLEMS = 100
-"""Files of one folder that are listed one by one when nothing is taken from them; there may be a million."""
+"""Files of one folder that are listed one by one because of one kind of problem; there may be a million."""
+What = Literal["skipped", "broken", "damaged"]
+"""Kinds of problems."""
 
 
 _Kind = TypeVar("_Kind", bound=Record)
@@ -34,7 +34,7 @@ class Problem(Record):
 
     path: str
     """Relative to the archive's root."""
-    what: Literal["skipped", "broken", "damaged"]
+    what: What
     """skipped: nothing was taken from it; broken: it could not be read; damaged: it was read as far as it goes."""
     why: str
     """Why, and where."""
@@ -140,8 +140,11 @@ class ArchiveStore:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the archive meanwhile. Raises InputError when another process imports it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Hold the archive meanwhile. Raises InputError when another process imports it, or a file is in its place."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (NotADirectoryError, FileExistsError) as error:
+            raise InputError("a file stands where the folder of records should", file=self.folder) from error
         descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from speedproof.archives.folder import Entry, Folder, is_attempt_folder
+from speedproof.archives.folder import is_attempt_folder
+from speedproof.archives.listing import Entry, Folder
 from speedproof.archives.store import MOST_PROBLEMS, Problem
 
 _DEEPEST = 60

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from speedproof.analysis.collection import collect
+from speedproof.analysis.collection import collect, garbage
 from speedproof.analysis.survey import survey
 from speedproof.cli.stored import DEFAULT_STATE, Json, State
 from speedproof.errors import InputError
@@ -33,7 +33,14 @@ def analyze(
     """Say what runs and archives hold: what happened, what it cost, why it failed, what to do."""
     if legacy and data_dir is None:
         raise InputError("--legacy is about the data files", hint="add --data-dir FOLDER")
-    found = collect(names or [], state)
+    with garbage.kept():
+        _analyze(names or [], output, data_dir, state, legacy=legacy, as_json=as_json)
+
+
+def _analyze(
+    names: list[str], output: Path | None, data_dir: Path | None, state: Path, *, legacy: bool, as_json: bool
+) -> None:
+    found = collect(names, state)
     made = survey(found)
     if as_json:
         typer.echo(made.model_dump_json(indent=1))

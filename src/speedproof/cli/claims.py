@@ -10,6 +10,8 @@ from speedproof.cli.console import console
 from speedproof.cli.stored import DEFAULT_STATE, Json, State, store_of
 from speedproof.errors import InputError
 
+_REPORT, _BEGINNING = b'"speedproof/', 200
+"""What stands in the first bytes of each of our reports."""
 SOME_FAIL = 1
 """Exit code: a claim fails, claims contradict each other, or a figure of a report differs. 2 means bad input."""
 
@@ -96,7 +98,9 @@ def _report(file: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(content)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if _REPORT in content[:_BEGINNING]:
+            raise InputError(f"a report of ours that is no JSON any more: {error}", file=file) from error
         return None
     name = str(found.get("format", ""))
     if name.startswith(("speedproof/survey/", "speedproof/report/")):

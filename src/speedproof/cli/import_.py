@@ -66,9 +66,12 @@ def _value(one: Imported) -> dict[str, object]:
 
 def _show(one: Imported, out: Console) -> None:
     found = one.manifest
-    already = (
-        "nothing has changed since the last import" if one.read == 0 else f"{_plural(one.read, 'folder')} read now"
-    )
+    if not one.folders:
+        already = "there is no file in it that can be read"
+    elif not one.read:
+        already = "nothing has changed since the last import"
+    else:
+        already = f"{_plural(one.read, 'folder')} read now"
     out.print(
         Text.assemble(
             (sentence(found.root), "bold"), f" is archive {found.id}: {_plural(found.attempts, 'attempt')}; {already}"

@@ -5,6 +5,7 @@ folder goes: `__init__` of one module is not that of another.
 """
 
 import re
+from functools import lru_cache
 
 from speedproof.journal.failure import Diagnosis
 
@@ -53,6 +54,7 @@ def fingerprint(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.failure.value}: {plain(diagnosis.message)}"
 
 
+@lru_cache(maxsize=1024)
 def plain(message: str) -> str:
     """A message without particulars; of such a text, the text itself."""
     text, before = message[:_LONGEST], None

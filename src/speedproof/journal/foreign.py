@@ -130,7 +130,7 @@ class ForeignAttempt(Record):
     """SHA-256 of the settings that its own files show, the model left out; null when they show none. Of our own
     attempts: of all limits, options and parameters."""
     secrets: tuple[SecretSeen, ...] = ()
-    """Keys that stand in its logs."""
+    """Keys that stand in its files."""
     legacy: Legacy = Legacy()
     """What naive reading gives."""
     run_status: RunStatus

@@ -227,7 +227,7 @@ class ShownOfExpert(Record):
 
 
 class SecretSeen(Record):
-    """A key that stands in a log."""
+    """A key that stands in a file of an attempt."""
 
     kind: str
     """What it looks like."""

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
-from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
-
 from speedproof.journal.base import Record
 from speedproof.journal.foreign_parts import maker_name
 from speedproof.journal.usage import Usage
@@ -50,6 +47,9 @@ def list_price(
     """
     if usage.total is None:
         return None
+    from genai_prices import Usage as PricedUsage  # whoever asks for no price need not wait for the list
+    from genai_prices import calc_price
+
     read, write = usage.cache_read or 0, usage.cache_write or 0
     try:
         priced = calc_price(

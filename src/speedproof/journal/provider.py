@@ -9,6 +9,7 @@ a 401 or 403, an overlong prompt as a 400, a used-up plan as a 429.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from speedproof.journal.call import CallOutcome
@@ -229,6 +230,7 @@ def _by_status(status: int, words: str) -> F:
             return F.BAD_REQUEST
 
 
+@lru_cache(maxsize=4096)
 def classify_text(text: str) -> F | None:
     """The failure class that an agent's own error text names, by the status it quotes and its words."""
     found = _STATUS.search(text[:8000])

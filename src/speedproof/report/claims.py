@@ -44,7 +44,11 @@ def print_again(again: Again, console: Console) -> None:
         what = "" if one.what == "value" else f"{one.what}: "
         told = f"         {what}the report says {_plain(one.stated)}; derived: {_plain(one.derived)}{named}"
         console.print(Text(one_line(told, 600)))
-    differ = "none differs" if not again.differing else f"{len({d.place for d in again.differing}):,} differ"
+    differ = (
+        "none differs"
+        if not again.differing
+        else plural(len({d.place for d in again.differing}), "place differs", "places differ")
+    )
     where = ", ".join(again.archives)
     console.print(Text(one_line(f"{plural(again.checked, 'figure')} derived again from {where}: {differ}")))
 

@@ -12,7 +12,8 @@ Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 """The gravest first."""
 
-_MOST_PLACES = 20
+MOST_PLACES = 20
+"""Places of one finding that are kept."""
 _LONGEST_PATH = 1_000
 
 
@@ -60,7 +61,7 @@ class Found(NamedTuple):
             severity=severity,
             message=sentence(self.message),
             attempts=tuple(entry.name for entry in self.entries),
-            evidence=self.places[:_MOST_PLACES] or folder,
+            evidence=self.places[:MOST_PLACES] or folder,
             archive=archive,
         )
 

@@ -85,7 +85,7 @@ def log_empty(subject: Subject) -> Iterator[Found | Unseen]:
 @rule(
     "secret-in-log",
     "error",
-    "A secret stands in a log",
+    "A secret stands in a file",
     why="Whoever gets the archive gets the key. It is in every copy.",
     do="Revoke the key, then take it out of the files before they are passed on.",
 )
@@ -98,7 +98,7 @@ def secret(subject: Subject) -> Iterator[Found | Unseen]:
         if kinds:
             said = ", ".join(f"{kind} ({counted(times, 'time')})" for kind, times in kinds.items())
             yield Found(
-                f"in its logs: {said}", (entry,), tuple(shown(entry, s.evidence) for s in entry.attempt.secrets)
+                f"in its files: {said}", (entry,), tuple(shown(entry, s.evidence) for s in entry.attempt.secrets)
             )
 
 

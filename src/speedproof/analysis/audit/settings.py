@@ -1,8 +1,9 @@
 """Rules on settings: what reports claim, what configurations say, and what was seen of it in use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
-from speedproof.analysis.audit.finding import Found, Place, Unseen, place
+from speedproof.analysis.audit.finding import MOST_PLACES, Found, Place, Unseen, place
 from speedproof.analysis.audit.rule import rule
 from speedproof.analysis.audit.subject import Subject
 from speedproof.analysis.collection import Entry
@@ -38,9 +39,12 @@ _SAID_MANY_WAYS = "Read the places. What counts is what was on the wire; a file 
 
 def _value(seen: SettingSeen) -> str | None:
     """A value in one spelling."""
-    if seen.value is None:
-        return None
-    plain = seen.value.strip().casefold()
+    return None if seen.value is None else _plain(seen.value)
+
+
+@lru_cache(maxsize=1024)
+def _plain(value: str) -> str:
+    plain = value.strip().casefold()
     if plain in _TRUE - {"1"} or plain in _FALSE - {"0"}:
         return "true" if plain in _TRUE else "false"
     try:
@@ -92,7 +96,7 @@ def _concerned(subject: Subject, archive: str, group: list[SettingSeen]) -> tupl
 
 
 def _found(subject: Subject, archive: str, key: str, group: list[SettingSeen]) -> Found:
-    places = tuple(_place(archive, seen) for seen in group)
+    places = tuple(_place(archive, seen) for seen in group[:MOST_PLACES])
     return Found(_said(key, group), _concerned(subject, archive, group), places, archive)
 
 
@@ -107,30 +111,38 @@ def _found(subject: Subject, archive: str, key: str, group: list[SettingSeen]) -
 def contradicted(subject: Subject) -> Iterator[Found | Unseen]:
     """A claim beside files that have another value; a configuration beside the record of the attempt made with it."""
     for archive, key, group in _groups(subject):
-        claims = [seen for seen in group if seen.how == "claimed" and _value(seen) is not None]
-        facts = [seen for seen in group if seen.how != "claimed" and _value(seen) is not None]
-        wrong = {
-            id(one): one
-            for claim in claims
-            for fact in facts
-            if not _same(_value(claim) or "", _value(fact) or "")
-            for one in (claim, fact)
-        }
-        if not wrong:
-            wrong = {id(one): one for one in _of_attempts(facts)}
+        claims = _by_value(seen for seen in group if seen.how == "claimed")
+        facts = _by_value(seen for seen in group if seen.how != "claimed")
+        pairs = [(claim, fact) for claim in claims for fact in facts if not _same(claim, fact)]
+        sides = [claims[value] for value in dict.fromkeys(claim for claim, _ in pairs)]
+        sides += [facts[value] for value in dict.fromkeys(fact for _, fact in pairs)]
+        # the first place of each value before the others: only so many are kept
+        wrong = [side[0] for side in sides] + [seen for side in sides for seen in side[1:]]
+        wrong = wrong or list({id(one): one for one in _of_attempts(group)}.values())
         if wrong:
-            yield _found(subject, archive, key, list(wrong.values()))
+            yield _found(subject, archive, key, wrong)
 
 
-def _of_attempts(facts: list[SettingSeen]) -> Iterator[SettingSeen]:
+def _by_value(group: Iterable[SettingSeen]) -> dict[str, list[SettingSeen]]:
+    """By their values, in one spelling; those without one left out."""
+    found: dict[str, list[SettingSeen]] = {}
+    for seen in group:
+        value = _value(seen)
+        if value is not None:
+            found.setdefault(value, []).append(seen)
+    return found
+
+
+def _of_attempts(group: list[SettingSeen]) -> Iterator[SettingSeen]:
     """What the record of a run says otherwise than every configuration of that attempt."""
     configured: dict[str | None, list[SettingSeen]] = {}
-    for seen in facts:
-        if seen.how == "configured":
+    for seen in group:
+        if seen.how == "configured" and _value(seen) is not None:
             configured.setdefault(seen.attempt, []).append(seen)
-    for seen in facts:
+    for seen in group if configured else ():
         of_it = configured.get(seen.attempt) if seen.how == "sent" and seen.attempt else None
-        if of_it and not any(_same(_value(seen) or "", _value(one) or "") for one in of_it):
+        value = _value(seen)
+        if of_it and value is not None and not any(_same(value, _value(one) or "") for one in of_it):
             yield from (*of_it, seen)
 
 

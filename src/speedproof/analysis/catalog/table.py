@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from speedproof.analysis.catalog.contents import Contents
 
@@ -32,7 +32,14 @@ class SqlType(StrEnum):
 
 
 _GREATEST = 2**63 - 1
-_TYPES = {str: SqlType.TEXT, bool: SqlType.YES_NO, int: SqlType.WHOLE, float: SqlType.NUMBER, datetime: SqlType.TIME}
+_TYPES: dict[Any, SqlType] = {
+    str: SqlType.TEXT,
+    bool: SqlType.YES_NO,
+    int: SqlType.WHOLE,
+    float: SqlType.NUMBER,
+    datetime: SqlType.TIME,
+    AwareDatetime: SqlType.TIME,
+}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from speedproof.analysis.claims.conditions import canonical
 from speedproof.analysis.claims.stated import finite
-from speedproof.analysis.collection import DIMENSIONS, Collection
+from speedproof.analysis.collection import Collection
 from speedproof.analysis.collection.dimensions import Plain
 from speedproof.analysis.measures import MEASURES, Figure, measured
 from speedproof.analysis.run_report import run_report
@@ -78,7 +77,6 @@ class _Walk:
         self.collection = collection
         self.checked = 0
         self.differing: list[Difference] = []
-        self._chosen: dict[tuple[tuple[str, str], ...], Collection] = {}
 
     def section(self, section: Section, above: str) -> None:
         """Everything in a section and those within it."""
@@ -104,7 +102,7 @@ class _Walk:
             "attempts": figure.attempts,
             "unit": figure.unit,
         }
-        self._compare(figure.measure, [figure.where], stated, place)
+        self._compare(figure.measure, figure.where, stated, place)
 
     def _line(self, table: Table, line: Line, place: str) -> None:
         labels = [str(c.value) for c, column in zip(line.cells, table.columns, strict=False) if column.measure is None]
@@ -117,12 +115,12 @@ class _Walk:
         for cell, column in zip(line.cells, table.columns, strict=True):
             if column.measure is not None:
                 stated = {"value": cell.value, "unknown": cell.unknown, "unit": column.unit}
-                self._compare(column.measure, [line.where, column.where], stated, f"{place} > {column.title}")
+                self._compare(column.measure, line.where, stated, f"{place} > {column.title}")
 
-    def _compare(self, measure: str, conditions: list[Where], stated: dict[str, Any], place: str) -> None:
+    def _compare(self, measure: str, where: Where, stated: dict[str, Any], place: str) -> None:
         self.checked += 1
         try:
-            found = measured(self._of(conditions), measure)
+            found = measured(self.collection, measure, where)
         except InputError as error:
             self.differing.append(
                 Difference(place=place, what=error.what, measure=measure, stated=stated["value"], derived=None)
@@ -139,18 +137,6 @@ class _Walk:
                 self.differing.append(
                     Difference(place=place, what=what, measure=measure, stated=value, derived=_plain(derived[what]))
                 )
-
-    def _of(self, conditions: list[Where]) -> Collection:
-        """The attempts that all of these choose; what has been chosen once is kept."""
-        chosen = self.collection
-        key: tuple[tuple[str, str], ...] = ()
-        for where in conditions:
-            if unknown := where.keys() - DIMENSIONS.keys():
-                raise InputError(f"no dimension is called {', '.join(sorted(unknown))}")
-            if where:
-                key = (*key, *canonical(where))
-                chosen = self._chosen.get(key) or self._chosen.setdefault(key, chosen.where(where))
-        return chosen
 
 
 def _plain(value: Any) -> Any:

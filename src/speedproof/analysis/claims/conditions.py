@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from speedproof.analysis.collection import DIMENSIONS, Where
-from speedproof.analysis.collection.dimensions import BOUND, BY_BEGINNING, RANGE, Plain
+from speedproof.analysis.collection import Where
+from speedproof.analysis.collection.dimensions import BOUND, BY_BEGINNING, RANGE, Plain, known
 from speedproof.errors import InputError
 
 NAMES = frozenset(
@@ -54,10 +54,12 @@ _OPEN = {
 
 
 def mistake(where: Where) -> str | None:
-    """What is wrong with conditions; null when nothing is."""
+    """What is wrong with the values of conditions; null when nothing is.
+
+    Raises InputError for a dimension that does not exist.
+    """
+    known(where)
     for name, wanted in where.items():
-        if name not in DIMENSIONS:
-            return f"no dimension is called {name!r}; there are: {', '.join(DIMENSIONS)}"
         for one in wanted if isinstance(wanted, list) else [wanted]:
             if name in NAMES and isinstance(one, bool | int | float):
                 return f"{name} is a name: write {str(one)!r} in quotes, with every digit"

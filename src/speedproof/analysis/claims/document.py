@@ -18,6 +18,8 @@ from speedproof.journal import Record
 from speedproof.tasks.suite import invalid, line_of, load_yaml
 
 HINT = "see docs/claims.md"
+_LARGEST = 4_000_000
+"""Bytes of a claims file: thousands of statements, read in seconds."""
 
 
 def _plain(value: Any) -> Any:
@@ -106,6 +108,8 @@ class Loaded:
 
 def load_claims(path: Path) -> Loaded:
     """Read and check a claims file. Raises InputError naming file, line and field."""
+    if path.is_file() and path.stat().st_size > _LARGEST:
+        raise InputError("a claims file has at most 4 MB", file=path, hint="split it, a file for each document")
     document = load_yaml(path)
     if not isinstance(document, dict):
         raise InputError("a claims file is a mapping with `document` and `claims`", file=path, line=1, hint=HINT)
@@ -126,8 +130,13 @@ def load_claims(path: Path) -> Loaded:
                 raise _wrong(
                     document, path, (*place, field), f"no measure is called {measure!r}", "speedproof measures"
                 )
-            if wrong := mistake(where):
-                raise _wrong(document, path, (*place, "where" if field == "measure" else field), wrong)
+            at = (*place, "where" if field == "measure" else field)
+            try:
+                wrong = mistake(where)
+            except InputError as error:
+                raise _wrong(document, path, at, error.what, error.hint or HINT) from error
+            if wrong:
+                raise _wrong(document, path, at, wrong)
         try:
             tolerance = _tolerance(claim, written.get(index))
         except ValueError as error:

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from speedproof.analysis.collection.dimensions import DIMENSIONS, WHOLE_COMMIT, Plain, Where, chooser, is_exact, known
+from speedproof.analysis.collection.dimensions import DIMENSIONS, WHOLE_COMMIT, Plain, Where, condition, is_exact, known
 from speedproof.analysis.collection.entry import Entry
+from speedproof.analysis.collection.history import History
 from speedproof.journal.foreign_parts import SettingSeen
 
 _LAST = datetime.max.replace(tzinfo=UTC)
+_FEW = 50
+"""Attempts up to which looking at each is no slower than an index."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,24 @@ class Collection:
         """What the files of all archives show of settings: claimed, configured, sent; not of chosen attempts alone."""
         return self.read_settings() if self.whole is None else self.whole.settings
 
+    @cached_property
+    def history(self) -> History:
+        """What the attempts of all it was chosen from are to each other."""
+        return History(self) if self.whole is None else self.whole.history
+
     def where(self, where: Where) -> "Collection":
         """Those of which all conditions hold. Raises InputError for a dimension that does not exist."""
         if not where:
             return self
         known(where)
-        key = tuple((name, type(wanted).__name__, repr(wanted)) for name, wanted in where.items())
+        key = tuple((name, _hashable(wanted)) for name, wanted in where.items())
         if key not in self._chosen:
-            whole = self.whole or self
-            members = tuple(filter(chooser(where, whole), self._candidates(where)))
-            self._chosen[key] = replace(self, entries=members, whole=whole)
+            self._chosen[key] = replace(self, entries=self._members(where), whole=self.whole or self)
         return self._chosen[key]
 
     @cached_property
-    def known(self) -> dict[str, Any]:
-        """What was found out of it so far, by name: for whoever asks the same more than once."""
+    def answers(self) -> dict[str, Any]:
+        """What measures gave of it so far, by name: a report asks for the same more than once."""
         return {}
 
     @cached_property
@@ -99,17 +105,23 @@ class Collection:
         """Dimension → value → its attempts, as far as they were asked for."""
         return {}
 
-    def _candidates(self, where: Where) -> Sequence[Entry]:
-        """Attempts of which one exact condition holds: the one that leaves the fewest; all, where there is none."""
-        fewest: Sequence[Entry] = self.entries
+    def _members(self, where: Where) -> tuple[Entry, ...]:
+        """Those of which all conditions hold: by index where one leaves few, the rest looked at one by one."""
+        found: Sequence[Entry] = self.entries
+        rest = dict(where)
         for name, wanted in where.items():
-            if isinstance(wanted, list) or not is_exact(name, wanted):
+            if len(self.entries) <= _FEW or isinstance(wanted, list) or not is_exact(name, wanted):
                 continue
             if name not in self._indexes:
                 self._indexes[name] = self._index(name)
             members = self._indexes[name].get((isinstance(wanted, bool), wanted), [])
-            fewest = members if len(members) < len(fewest) else fewest
-        return fewest
+            if len(members) <= len(found):
+                found, rest = members, {other: value for other, value in where.items() if other != name}
+        whole = self.whole or self
+        for name, wanted in rest.items():
+            shows, holds = DIMENSIONS[name][1], condition(name, wanted)
+            found = [entry for entry in found if holds(shows(entry, whole))]
+        return tuple(found)
 
     def _index(self, name: str) -> dict[tuple[bool, Plain], list[Entry]]:
         shows, whole = DIMENSIONS[name][1], self.whole or self
@@ -133,6 +145,11 @@ class Collection:
     def by_commit(self) -> Mapping[str, tuple[Entry, ...]]:
         """The expert's commit → attempts at it, oldest first; those without a commit are left out."""
         return _grouped((e.attempt.commit, e) for e in self.entries if e.attempt.commit)
+
+
+def _hashable(wanted: Plain | list[Plain]) -> object:
+    """A condition as part of a key, in which true is not 1."""
+    return tuple(map(_hashable, wanted)) if isinstance(wanted, list) else (type(wanted), wanted)
 
 
 def _same(entry: Entry) -> tuple[object, ...]:

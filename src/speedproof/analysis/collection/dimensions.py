@@ -8,9 +8,11 @@ A condition is a value; a list of values of which one must hold; or a bound writ
 import operator
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from speedproof.analysis.collection.entry import Entry
+from speedproof.analysis.collection.history import SUCCESS, Rule
 from speedproof.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,19 @@ RANGE = re.compile(r"(-?\d+(?:\.\d+)?)\.\.(<?)(-?\d+(?:\.\d+)?)")
 """A condition that bounds it on both."""
 _TESTS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "!=": operator.ne}
 
-DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
+Shows = Callable[[Entry, "Collection"], Plain]
+"""How an attempt of a whole collection shows a dimension."""
+
+
+def _at_commit(rule: Rule) -> Shows:
+    return lambda e, c: c.history.states[rule].get(e.attempt.commit or "")
+
+
+def _previously(of: Callable[[Entry], Plain]) -> Shows:
+    return lambda e, c: of(earlier) if (earlier := c.history.previous.get(e.name)) else None
+
+
+DIMENSIONS: dict[str, tuple[str, Shows]] = {
     "attempt": ("its name: run/item", lambda e, _: e.name),
     "archive": ("id of the archive or the run it was read from", lambda e, _: e.attempt.archive),
     "layout": ("what its files are", lambda e, _: e.attempt.layout),
@@ -73,12 +87,63 @@ DIMENSIONS: dict[str, tuple[str, Callable[[Entry, "Collection"], Plain]]] = {
         lambda e, _: e.attempt.prompt_template_sha256,
     ),
     "config_sha256": ("digest of its configuration, or its beginning", lambda e, _: e.attempt.config_sha256),
+    "called": ("whether it called the model", lambda e, _: e.called),
+    "agent_evidence": ("what the agent's name rests on", lambda e, _: e.attempt.agent.confidence),
+    "expert_shown": (
+        "whether its prompt, log or trajectory shows something of the expert's change",
+        lambda e, _: bool(e.attempt.expert_shown),
+    ),
+    "patch_seen_before": (
+        "whether its patch is byte for byte that of an earlier attempt",
+        lambda e, c: bool(c.history.same_patch(e)),
+    ),
     "run_items": ("attempts in its run", lambda e, c: len(c.by_run[e.attempt.run])),
+    "failed_alike": (
+        "whether it failed, through infrastructure or provider, as three before it in its run had",
+        lambda e, c: e.name in c.history.alike,
+    ),
+    "period": (
+        "first day of the period it falls into: periods are parted by days without attempts",
+        lambda e, c: c.history.periods[e.at.date()].isoformat() if e.at else None,
+    ),
+    "commit_attempts": (
+        "attempts at its commit",
+        lambda e, c: len(c.by_commit[e.attempt.commit]) if e.attempt.commit else None,
+    ),
+    "commit_tried": (
+        "the runs in which its commit was tried: alone (one attempt), batch (more), both",
+        lambda e, c: c.history.ways.get(e.attempt.commit or ""),
+    ),
+    "turn": (
+        "what it is at its commit: first; retry: another had ended before its run, or in its run it, began; concurrent",
+        lambda e, c: c.history.turns.get(e.name),
+    ),
+    "after_failure": (
+        "of a retry: class of the diagnosis of the attempt before it",
+        _previously(lambda e: e.failure.value if e.failure else None),
+    ),
+    "after_recorded": (
+        "of a retry: whether the attempt before it is recorded as a success",
+        _previously(SUCCESS["recorded"]),
+    ),
+    "mixed_because": (
+        "of a failure at a commit with successes, as recorded: infrastructure, provider, configuration or unexplained",
+        lambda e, c: c.history.because.get(e.name),
+    ),
+    **{
+        f"{rule}_at_commit": (
+            f"whether the attempts at its commit succeed, by the rule {rule}: always, mixed, never",
+            _at_commit(rule),
+        )
+        for rule in SUCCESS
+    },
 }
 """Name → what it means, and how an attempt of a collection shows it."""
 
 ANY = "not null"
 """The condition that a dimension is known, whatever it is."""
+_SHOWN = 80
+"""Characters of a name that does not exist."""
 WHOLE_COMMIT = 40
 """Digits of a commit that is not abbreviated."""
 BY_BEGINNING = ("commit", "prompt_sha256", "prompt_template_sha256", "config_sha256")
@@ -89,27 +154,21 @@ def known(where: Where) -> None:
     """Raises InputError for a dimension that does not exist."""
     for name in where:
         if name not in DIMENSIONS:
-            raise InputError(f"no dimension is called {name!r}", hint=f"there are: {', '.join(DIMENSIONS)}")
+            near = get_close_matches(name, DIMENSIONS)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(DIMENSIONS)}"
+            raise InputError(f"no dimension is called {name[:_SHOWN]!r}", hint=hint)
 
 
-def chooser(where: Where, collection: "Collection") -> Callable[[Entry], bool]:
-    """What tells whether all conditions hold for an attempt of the collection; their dimensions are known."""
-    tests = [(DIMENSIONS[name][1], _test(name, wanted)) for name, wanted in where.items()]
-    return lambda entry: all(holds(shows(entry, collection)) for shows, holds in tests)
+def chooser(where: Where, whole: "Collection") -> Callable[[Entry], bool]:
+    """What tells whether all conditions hold for an attempt of the whole collection; their dimensions are known."""
+    tests = [(DIMENSIONS[name][1], condition(name, wanted)) for name, wanted in where.items()]
+    return lambda entry: all(holds(shows(entry, whole)) for shows, holds in tests)
 
 
-def is_exact(name: str, wanted: Plain | list[Plain]) -> bool:
-    """Whether a condition is a value that the dimension must have, and no bound, list or beginning."""
-    if isinstance(wanted, str):
-        if name in BY_BEGINNING:
-            return len(wanted) == WHOLE_COMMIT and name == "commit"
-        return wanted != ANY and not BOUND.fullmatch(wanted) and not RANGE.fullmatch(wanted)
-    return not isinstance(wanted, list)
-
-
-def _test(name: str, wanted: Plain | list[Plain]) -> Callable[[Plain], bool]:
+def condition(name: str, wanted: Plain | list[Plain]) -> Callable[[Plain], bool]:
+    """What tells whether a condition holds for a value of this dimension."""
     if isinstance(wanted, list):
-        tests = [_test(name, one) for one in wanted]
+        tests = [condition(name, one) for one in wanted]
         return lambda value: any(test(value) for test in tests)
     if wanted is None:
         return lambda value: value is None
@@ -128,3 +187,12 @@ def _test(name: str, wanted: Plain | list[Plain]) -> Callable[[Plain], bool]:
             return lambda value: value is not None and str(value).startswith(wanted)
     kind = isinstance(wanted, bool)
     return lambda value: value == wanted and isinstance(value, bool) is kind
+
+
+def is_exact(name: str, wanted: Plain | list[Plain]) -> bool:
+    """Whether a condition is a value that the dimension must have, and no bound, list or beginning."""
+    if isinstance(wanted, str):
+        if name in BY_BEGINNING:
+            return len(wanted) == WHOLE_COMMIT and name == "commit"
+        return wanted != ANY and not BOUND.fullmatch(wanted) and not RANGE.fullmatch(wanted)
+    return not isinstance(wanted, list)

@@ -52,6 +52,16 @@ class Entry:
         return None if self.attempt.diagnosis is None else self.attempt.diagnosis.failure
 
     @cached_property
+    def called(self) -> bool | None:
+        """Whether it called the model; null when no file tells."""
+        attempt = self.attempt
+        if attempt.calls is not None:
+            return attempt.calls > 0
+        if attempt.usage.output is not None:
+            return attempt.usage.output > 0
+        return False if self.failure is not None and self.failure.fault == "infrastructure" else None
+
+    @cached_property
     def input_tokens(self) -> int | None:
         """Input tokens, cached ones included, by its best source; null when none tells.
 

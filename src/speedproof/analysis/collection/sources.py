@@ -15,6 +15,9 @@ from speedproof.errors import InputError
 from speedproof.journal import RunStore, Store
 from speedproof.journal.foreign import ForeignAttempt
 
+_NAMED = 10
+"""Runs and archives that are named where one is not found."""
+
 
 def collect(names: Sequence[str], state: Path) -> Collection:
     """The attempts of these runs and archives; of all that the state folder holds, when none is named.
@@ -44,7 +47,7 @@ def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
         return [*known, *Store(state).runs()]
     found: dict[str, ArchiveStore | RunStore] = {}
     for name in names:
-        one = _archive(name, known) or Store(state).run(name)
+        one = _archive(name, known) or _run(name, known, Store(state))
         found.setdefault(one.id, one)
     return list(found.values())
 
@@ -63,6 +66,16 @@ def _archive(name: str, known: Sequence[ArchiveStore]) -> ArchiveStore | None:
     if not imported:
         raise InputError("this folder is not imported yet", file=path, hint=f"speedproof import {name}")
     return imported[0]
+
+
+def _run(name: str, known: Sequence[ArchiveStore], store: Store) -> RunStore:
+    runs = store.runs()
+    if known and name != "latest" and not any(run.id.startswith(name) for run in runs):
+        there = [*(one.id for one in known), *(run.id for run in runs)]
+        more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
+        what = f"no run and no archive is called {name!r} in {store.root}"
+        raise InputError(what, hint=f"there are: {', '.join(there[:_NAMED])}{more}")
+    return store.run(name)
 
 
 def _of_run(run: RunStore, unread: list[str]) -> Iterator[tuple[ForeignAttempt, Row | None]]:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from itertools import groupby
 
 from speedproof.analysis.collection import Collection, Entry
+from speedproof.analysis.collection.history import SUCCESS, Rule
 from speedproof.analysis.measures.counts import commits
-from speedproof.analysis.measures.history import history
 from speedproof.analysis.measures.measure import Value, count_groups, measure, share, the_one
+
+_OF_NONE = "it is known of no commit"
 
 
 @measure("commits")
@@ -18,24 +20,33 @@ def commits_with_several_attempts(chosen: Collection) -> Value:
 
 @measure("commits")
 def commits_only_concurrent(chosen: Collection) -> Value:
-    """Commits with several attempts of which none is a retry, as far as times tell: runs worked on them at the same
-    time."""
-    previous = history(chosen).previous
-    return _count(chosen, lambda every: len(every) > 1 and not any(e.name in previous for e in every))
+    """Commits of which no attempt is a retry, and of which at least one began while another was under way."""
+    turns = chosen.history.turns
+    return _count(
+        chosen, lambda every: "concurrent" in (of := {turns.get(e.name) for e in every}) and "retry" not in of
+    )
+
+
+@measure("commits")
+def commits_at_once(chosen: Collection) -> Value:
+    """Commits that another run, under way at the same time, works on too."""
+    beside = chosen.history.beside
+    found = [e for e in chosen.entries if (e.attempt.run, e.attempt.commit) in beside]
+    return Value(len({e.attempt.commit for e in found}), tuple(found))
 
 
 @measure("commits")
 def commits_retried(chosen: Collection) -> Value:
     """Commits with a retry: an attempt whose run began after another attempt at the commit had ended, or that began
     after another one of the same run had."""
-    previous = history(chosen).previous
+    previous = chosen.history.previous
     return _count(chosen, lambda every: any(e.name in previous for e in every))
 
 
 @measure("commits")
 def commits_recorded(chosen: Collection) -> Value:
     """Commits of which any attempt is recorded as a success."""
-    return _count(chosen, lambda every: any(e.recorded for e in every))
+    return _solved(chosen, "recorded")
 
 
 @measure("%")
@@ -52,26 +63,26 @@ def commits_recorded_latest(chosen: Collection) -> Value:
 
 @measure("commits")
 def commits_exit_and_patch(chosen: Collection) -> Value:
-    """Commits of which any attempt has exit code 0 and patch bytes and is recorded as a success."""
-    return _count(chosen, lambda every: any(e.attempt.exit_and_patch and e.recorded for e in every))
+    """Commits of which any attempt has exit code 0 and patch bytes, whatever was recorded."""
+    return _solved(chosen, "exit_and_patch")
 
 
 @measure("commits")
 def commits_strict(chosen: Collection) -> Value:
     """Commits of which any attempt is a strict success."""
-    return _count(chosen, lambda every: any(e.attempt.strict for e in every))
+    return _solved(chosen, "strict")
 
 
 @measure("commits")
 def commits_confirmed(chosen: Collection) -> Value:
     """Commits of which any attempt is a confirmed success."""
-    return _count(chosen, lambda every: any(e.attempt.confirmed for e in every))
+    return _solved(chosen, "confirmed")
 
 
 @measure("commits")
 def commits_proven(chosen: Collection) -> Value:
     """Commits of which any attempt is proven."""
-    return _count(chosen, lambda every: any(e.proven for e in every))
+    return _solved(chosen, "proven")
 
 
 @measure("text")
@@ -89,7 +100,31 @@ def latest_status(chosen: Collection) -> Value:
 @measure("text")
 def first_success(chosen: Collection) -> Value:
     """The first attempt, by time, that is recorded as a success."""
-    return first_recorded(chosen.entries)
+    return the_first(chosen.entries, "recorded")
+
+
+@measure("text")
+def first_exit_and_patch(chosen: Collection) -> Value:
+    """The first attempt, by time, with exit code 0 and patch bytes."""
+    return the_first(chosen.entries, "exit_and_patch")
+
+
+@measure("text")
+def first_strict(chosen: Collection) -> Value:
+    """The first attempt, by time, that is a strict success."""
+    return the_first(chosen.entries, "strict")
+
+
+@measure("text")
+def first_confirmed(chosen: Collection) -> Value:
+    """The first attempt, by time, that is a confirmed success."""
+    return the_first(chosen.entries, "confirmed")
+
+
+@measure("text")
+def first_proven(chosen: Collection) -> Value:
+    """The first attempt, by time, that is proven."""
+    return the_first(chosen.entries, "proven")
 
 
 @measure("")
@@ -110,10 +145,10 @@ def recorded_in_order(entries: Sequence[Entry]) -> Value:
     return Value(", ".join(parts) or None, tuple(entries), why=None if parts else "there is no attempt")
 
 
-def first_recorded(entries: Iterable[Entry]) -> Value:
-    """The name of the first that is recorded as a success."""
-    found = next((e for e in entries if e.recorded), None)
-    return Value(None, why="none is recorded as a success") if found is None else Value(found.name, (found,))
+def the_first(entries: Iterable[Entry], rule: Rule) -> Value:
+    """The name of the first that succeeds by a rule."""
+    found = next((e for e in entries if SUCCESS[rule](e)), None)
+    return Value(None, why="there is none") if found is None else Value(found.name, (found,))
 
 
 def _until(chosen: Collection, entry: Entry) -> tuple[Entry, ...]:
@@ -127,5 +162,22 @@ def _status(entry: Entry) -> str:
 
 
 def _count(chosen: Collection, holds: Callable[[Sequence[Entry]], bool]) -> Value:
+    if commits.of(chosen).value is None:
+        return commits.of(chosen)
     found = (members for members in chosen.by_commit.values() if holds(members))
     return count_groups(found, (e for e in chosen.entries if not e.attempt.commit))
+
+
+def _solved(chosen: Collection, rule: Rule) -> Value:
+    """Commits of which any attempt succeeds; where none does, and of one nobody knows, it is unknown."""
+    solved: list[Sequence[Entry]] = []
+    unknown = [e for e in chosen.entries if not e.attempt.commit]
+    known = False
+    for members in chosen.by_commit.values():
+        answers = {SUCCESS[rule](e) for e in members}
+        if True in answers:
+            solved.append(members)
+        elif None in answers:
+            unknown += members
+        known = known or True in answers or None not in answers
+    return count_groups(solved, unknown) if known or not unknown else Value(None, (), tuple(unknown), _OF_NONE)

@@ -68,7 +68,10 @@ def largest_run(chosen: Collection) -> Value:
 @measure("commits")
 def commits(chosen: Collection) -> Value:
     """Different expert commits that the attempts work on."""
-    return count_groups(chosen.by_commit.values(), (e for e in chosen.entries if not e.attempt.commit))
+    unknown = tuple(e for e in chosen.entries if not e.attempt.commit)
+    if unknown and not chosen.by_commit:
+        return Value(None, (), unknown, "no attempt names its commit")
+    return count_groups(chosen.by_commit.values(), unknown)
 
 
 @measure("steps")

@@ -23,12 +23,15 @@ class Figure(Record):
     """How many would count, and are not in it, since what it takes is not known of them."""
 
 
-def figure(collection: Collection, name: str, where: Where | None = None) -> Figure:
-    """A measure's value as a figure. Raises InputError for an unknown measure or dimension."""
+def figure(collection: Collection, name: str, where: Where | None = None, given: Where | None = None) -> Figure:
+    """A measure's value as a figure. `given`: conditions that chose the collection; the figure carries them too.
+
+    Raises InputError for an unknown measure or dimension.
+    """
     found = measured(collection, name, where)
     return Figure(
         measure=name,
-        where=dict(where or {}),
+        where={**(given or {}), **(where or {})},
         value=found.value,
         unit=MEASURES[name].unit,
         attempts=len(found.counted),

@@ -16,6 +16,11 @@ SAME_AS: dict[str, Where] = {
     "empty_patch_files": {"patch": "empty"},
     "successes_without_patch": {"recorded_success": True, "patch": ["missing", "empty"]},
     "failures_with_patch": {"recorded_success": False, "exit_and_patch": True},
+    "failures_before_any_call": {"fault": "infrastructure", "called": [False, None]},
+    "failures_of_provider": {"fault": "model"},
+    "patches_seen_before": {"patch_seen_before": True},
+    "failed_alike_before": {"failed_alike": True},
+    "expert_shown": {"expert_shown": True},
 }
 """Measures that count attempts of which these conditions hold."""
 
@@ -49,7 +54,7 @@ AT_MOST: tuple[tuple[str, str], ...] = (
     ("runs_with_recorded_success", "runs"),
     ("commits", "attempts"),
     ("commits_recorded_latest", "commits_recorded"),
-    ("commits_exit_and_patch", "commits_recorded"),
+    ("commits_strict", "commits_exit_and_patch"),
     ("commits_confirmed", "commits_strict"),
     ("commits_with_several_attempts", "commits"),
     ("commits_only_concurrent", "commits_with_several_attempts"),

@@ -1,7 +1,7 @@
 """Wrong ways to count that published figures rest on: kept to show how a figure came to be, never to report one."""
 
 from speedproof.analysis.collection import Collection, Entry
-from speedproof.analysis.measures.commits import first_recorded, recorded_in_order
+from speedproof.analysis.measures.commits import recorded_in_order, the_first
 from speedproof.analysis.measures.counts import attempts, attempts_with_patch_file
 from speedproof.analysis.measures.measure import Value, count, each, measure, over, share, summed
 from speedproof.analysis.measures.patches import empty_patch_files, no_patch
@@ -98,7 +98,7 @@ def latest_status_by_run_name(chosen: Collection) -> Value:
 @measure("text", wrong="names of runs say nothing of when they were made")
 def first_success_by_run_name(chosen: Collection) -> Value:
     """The first attempt that is recorded as a success, in the order of the runs' names."""
-    return first_recorded(_by_run_name(chosen))
+    return the_first(_by_run_name(chosen), "recorded")
 
 
 @measure("text", wrong="names of runs say nothing of when they were made")

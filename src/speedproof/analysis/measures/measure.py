@@ -75,12 +75,13 @@ def measure(unit: Unit, *, wrong: str | None = None) -> Callable[[Callable[[Coll
 
 def _once(function: Callable[[Collection], Value]) -> Callable[[Collection], Value]:
     """The same function, asked once of each collection: a report shows many figures in several places."""
+    name = function.__name__
 
     def of(collection: Collection) -> Value:
-        known: dict[str, Value] = collection.known
-        if function.__name__ not in known:
-            known[function.__name__] = function(collection)
-        return known[function.__name__]
+        answers: dict[str, Value] = collection.answers
+        if name not in answers:
+            answers[name] = function(collection)
+        return answers[name]
 
     return of
 

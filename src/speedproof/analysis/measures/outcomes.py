@@ -6,6 +6,9 @@ from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import attempts
 from speedproof.analysis.measures.measure import Value, count_where, measure, share, the_one
 
+_LONGEST = 120
+"""Characters of an error."""
+
 
 @measure("attempts")
 def recorded_successes(chosen: Collection) -> Value:
@@ -154,6 +157,13 @@ def cause(chosen: Collection) -> Value:
     return the_one(chosen, lambda e: e.failure.value if e.failure else None)
 
 
+@measure("text")
+def problem(chosen: Collection) -> Value:
+    """The error as recorded, else the class of the diagnosis, where all attempts have the same; cut to 120
+    characters."""
+    return the_one(chosen, _problem)
+
+
 def _silent(entry: Entry) -> bool:
     return entry.recorded is False and not entry.attempt.recorded.error
 
@@ -166,3 +176,8 @@ def _of_runs(chosen: Collection, pick: Callable[..., tuple[float, tuple[Entry, .
     rates = [(100 * sum(bool(e.recorded) for e in every) / len(every), every) for every in chosen.by_run.values()]
     found = pick(rates, key=lambda one: one[0], default=None)
     return Value(None, why="there is no attempt") if found is None else Value(*found)
+
+
+def _problem(entry: Entry) -> str | None:
+    recorded = " ".join((entry.attempt.recorded.error or "")[: 4 * _LONGEST].split())
+    return recorded[:_LONGEST] or (entry.failure.value if entry.failure else None)

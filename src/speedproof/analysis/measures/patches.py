@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.counts import attempts
-from speedproof.analysis.measures.history import history
 from speedproof.analysis.measures.measure import (
     Value,
     count,
@@ -41,6 +40,12 @@ def empty_patch_files(chosen: Collection) -> Value:
     return count_where(chosen, lambda e: e.attempt.patch_status == "empty")
 
 
+@measure("text")
+def patch_kind(chosen: Collection) -> Value:
+    """What kind of patch there is by our rules, where all attempts have the same."""
+    return the_one(chosen, lambda e: e.attempt.patch_status)
+
+
 @measure("bytes")
 def patch_bytes(chosen: Collection) -> Value:
     """Bytes of the patch files, summed."""
@@ -60,13 +65,14 @@ def distinct_patches(chosen: Collection) -> Value:
 @measure("patches")
 def patches_seen_before(chosen: Collection) -> Value:
     """Patches that are byte for byte the patch of an earlier attempt."""
-    return _again(chosen, lambda _earlier, _later: True)
+    return count_where(chosen, lambda e: bool(chosen.history.same_patch(e)))
 
 
 @measure("patches")
 def patches_seen_at_another_commit(chosen: Collection) -> Value:
     """Patches that are byte for byte the patch of an earlier attempt at another commit."""
-    return _again(chosen, lambda earlier, later: _other(earlier.attempt.commit, later.attempt.commit))
+    same = chosen.history.same_patch
+    return count(e for e in chosen.entries if any(_other(e.attempt.commit, one.attempt.commit) for one in same(e)))
 
 
 @measure("text")
@@ -109,14 +115,8 @@ def _bytes(entry: Entry) -> str | None:
     return entry.attempt.patch.sha256 if entry.attempt.patch and entry.patched else None
 
 
-def _again(chosen: Collection, counts: Callable[[Entry, Entry], bool]) -> Value:
-    """Patches of which the same bytes were there before; `counts` says whether an earlier attempt does."""
-    same = history(chosen).same_patch
-    return count(later for later in chosen.entries if any(counts(earlier, later) for earlier in same(later)))
-
-
 def _of_origins(chosen: Collection, shows: Callable[[Entry, Entry], float | str | None]) -> Value:
-    same = history(chosen).same_patch
+    same = chosen.history.same_patch
 
     def of(later: Entry) -> float | str | None:
         origin = next((e for e in same(later) if e.attempt.run != later.attempt.run), None)

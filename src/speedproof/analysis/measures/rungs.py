@@ -59,7 +59,7 @@ def _rung(chosen: Collection, last: int) -> Value:
 def _shows(entry: Entry, rung: str) -> bool | None:
     attempt = entry.attempt
     if rung == "called the model":
-        return called(entry)
+        return entry.called
     if rung == "finished":
         return attempt.run_status == "completed"
     if rung == "patched":
@@ -69,13 +69,3 @@ def _shows(entry: Entry, rung: str) -> bool | None:
     if rung == "own word":
         return attempt.outcome.claims_success if attempt.outcome else None
     return entry.proven
-
-
-def called(entry: Entry) -> bool | None:
-    """Whether an attempt called the model; null when no file tells."""
-    attempt = entry.attempt
-    if attempt.calls is not None:
-        return attempt.calls > 0
-    if attempt.usage.output is not None:
-        return attempt.usage.output > 0
-    return False if entry.failure is not None and entry.failure.fault == "infrastructure" else None

@@ -1,9 +1,19 @@
 """When attempts were made, and how long they took."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from statistics import median
 
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.measure import Value, count_where, measure, over, summed
+
+
+def _day(moment: datetime) -> str:
+    return moment.date().isoformat()
+
+
+def _second(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _wall(entry: Entry) -> float | None:
@@ -43,24 +53,31 @@ def wall_longest(chosen: Collection) -> Value:
 @measure("text")
 def first_day(chosen: Collection) -> Value:
     """The day on which the first of the attempts was concluded, UTC."""
-    return _day(chosen, 0)
+    return _moment(chosen, _at, min, _day)
 
 
 @measure("text")
 def last_day(chosen: Collection) -> Value:
     """The day on which the last of the attempts was concluded, UTC."""
-    return _day(chosen, -1)
+    return _moment(chosen, _at, max, _day)
 
 
 @measure("s")
 def first_epoch(chosen: Collection) -> Value:
     """Seconds since 1970 at which the first of the attempts was concluded."""
-    known = [e for e in chosen.entries if e.at is not None]
-    unknown = tuple(e for e in chosen.entries if e.at is None)
-    at = known[0].at if known else None
-    return (
-        Value(None, (), unknown, "no attempt has a time") if at is None else Value(at.timestamp(), (known[0],), unknown)
-    )
+    return _moment(chosen, _at, min, lambda moment: moment.timestamp())
+
+
+@measure("text")
+def began(chosen: Collection) -> Value:
+    """When the first of the attempts began, UTC; where only their ends are known, when the first ended."""
+    return _moment(chosen, lambda e: e.attempt.began or e.at, min, _second)
+
+
+@measure("text")
+def concluded(chosen: Collection) -> Value:
+    """When the last of the attempts was concluded, UTC."""
+    return _moment(chosen, _at, max, _second)
 
 
 @measure("attempts")
@@ -74,10 +91,19 @@ def _over(entry: Entry) -> bool | None:
     return None if wall is None or budget is None else wall > budget
 
 
-def _day(chosen: Collection, which: int) -> Value:
-    known = [e for e in chosen.entries if e.at is not None]
-    unknown = tuple(e for e in chosen.entries if e.at is None)
-    at = known[which].at if known else None
-    if at is None:
+def _at(entry: Entry) -> datetime | None:
+    return entry.at
+
+
+def _moment(
+    chosen: Collection,
+    of: Callable[[Entry], datetime | None],
+    pick: Callable[..., tuple[datetime, Entry]],
+    told: Callable[[datetime], float | str],
+) -> Value:
+    known = [(moment, e) for e in chosen.entries if (moment := of(e)) is not None]
+    unknown = tuple(e for e in chosen.entries if of(e) is None)
+    if not known:
         return Value(None, (), unknown, why="no attempt has a time")
-    return Value(at.date().isoformat(), (known[which],), unknown)
+    moment, entry = pick(known, key=lambda pair: pair[0])
+    return Value(told(moment.astimezone(UTC)), (entry,), unknown)

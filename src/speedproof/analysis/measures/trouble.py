@@ -1,13 +1,7 @@
 """What went wrong and what it took: groups of failures that something could have spared."""
 
-from collections import Counter
-
 from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.measures.measure import Value, count, count_where, measure
-from speedproof.analysis.measures.rungs import called
-
-_ALIKE = 3
-"""Failures of one kind in a run, after which going on is throwing attempts away."""
 
 
 @measure("attempts")
@@ -32,7 +26,7 @@ def successes_without_patch(chosen: Collection) -> Value:
 @measure("attempts")
 def successes_without_answer(chosen: Collection) -> Value:
     """Attempts recorded as a success of which no file shows an answer of the model: no call, no output token."""
-    return count_where(chosen, lambda e: bool(e.recorded) and not e.attempt.usage.output and not called(e))
+    return count_where(chosen, lambda e: bool(e.recorded) and not e.attempt.usage.output and not e.called)
 
 
 @measure("attempts")
@@ -53,9 +47,14 @@ def failures_with_patch(chosen: Collection) -> Value:
 @measure("attempts")
 def failures_before_any_call(chosen: Collection) -> Value:
     """Attempts that failed through the infrastructure, and of which no file shows a model call."""
-    return count_where(
-        chosen, lambda e: e.failure is not None and e.failure.fault == "infrastructure" and not called(e)
-    )
+    return count_where(chosen, lambda e: e.failure is not None and e.failure.fault == "infrastructure" and not e.called)
+
+
+@measure("attempts")
+def startup_failures(chosen: Collection) -> Value:
+    """Attempts that ended with a signal or an exit code other than 0, and whose logs are there and show no step and no
+    model call."""
+    return count_where(chosen, failed_to_start)
 
 
 @measure("attempts")
@@ -67,17 +66,8 @@ def failures_of_provider(chosen: Collection) -> Value:
 @measure("attempts")
 def failed_alike_before(chosen: Collection) -> Value:
     """Attempts that failed, through infrastructure or provider, in the same way as three before them in their run."""
-    found: list[Entry] = []
-    for members in chosen.by_run.values():
-        seen: Counter[str] = Counter()
-        for entry in members:
-            kind = entry.attempt.fingerprint
-            if kind is None or entry.failure is None or entry.failure.fault not in ("infrastructure", "model"):
-                continue
-            if seen[kind] >= _ALIKE:
-                found.append(entry)
-            seen[kind] += 1
-    return count(found)
+    alike = chosen.history.alike
+    return count(e for e in chosen.entries if e.name in alike)
 
 
 @measure("attempts")
@@ -99,5 +89,9 @@ def labels_contradicted(chosen: Collection) -> Value:
     return count_where(chosen, lambda e: bool(e.attempt.agent.contradicted or e.attempt.model.contradicted))
 
 
-def _own_word(entry: Entry) -> bool | None:
-    return entry.attempt.outcome.claims_success if entry.attempt.outcome else None
+def failed_to_start(entry: Entry) -> bool:
+    """Whether an attempt ended badly, and its logs are there and show no step and no model call."""
+    attempt = entry.attempt
+    ended_badly = attempt.signal is not None or attempt.recorded.exit_code not in (0, None)
+    logged = any(f.kind in ("log", "empty") and "std" in f.path for f in attempt.files)
+    return ended_badly and logged and not attempt.steps and not entry.called and not attempt.usage.output

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from speedproof.analysis.collection import DIMENSIONS, Entry
 from speedproof.analysis.collection.dimensions import Plain
 from speedproof.analysis.survey.document import Section, Sentence, Table
-from speedproof.analysis.survey.making import Maker
-from speedproof.analysis.survey.part import Part, stacked
-from speedproof.analysis.survey.phrases import joined, name, named, noun, say
+from speedproof.analysis.survey.part import Part, table
+from speedproof.analysis.survey.phrases import name, named, say
 from speedproof.analysis.survey.rules import COUNTS, RATES
 
 _OWN_FAULT: list[Plain] = ["agent", "task", None]
@@ -25,7 +24,7 @@ _VALUES = 8
 """Periods, models or agents that are set apart in a table: those with most attempts."""
 
 
-def batches_section(maker: Maker, alone: Part, batch: Part) -> Section:
+def batches_section(whole: Part, alone: Part, batch: Part) -> Section:
     """What became of attempts alone in their run and of those in batches, and what the difference can be due to."""
     title = "Batches against single runs"
     if not alone.collection.entries or not batch.collection.entries:
@@ -37,14 +36,15 @@ def batches_section(maker: Maker, alone: Part, batch: Part) -> Section:
         id="batches",
         title=title,
         paragraphs=((_contrast(alone, batch),), tuple(_conclusion(alone, batch, confounds))),
-        points=(*confounds, *_pairs(maker)),
+        points=(*confounds, *_pairs(whole)),
         tables=tuple(_tables(alone, batch)),
     )
 
 
 def _contrast(alone: Part, batch: Part) -> Sentence:
     return say(
-        "Alone {} of {} attempts are recorded as a success ({}), in batches {} of {} ({}); confirmed are {} and {}.",
+        "Alone {} of {} [attempt is|attempts are] recorded as a success ({}), in batches {} of {} ({}); confirmed are "
+        "{} and {}.",
         *(part.figure(m) for part in (alone, batch) for m in ("recorded_successes", "attempts", "recorded_rate")),
         *(part.figure("confirmed_rate") for part in (alone, batch)),
     )
@@ -68,14 +68,13 @@ def _conclusion(alone: Part, batch: Part, confounds: list[Sentence]) -> Iterator
     ):
         yield say(
             "Without the failures of infrastructure and provider, {} of {} alone and {} of {} in batches are recorded "
-            "as a success, {} and {} confirmed.",
+            "as a success, {} and {} [is|are] confirmed.",
             *(p.figure(m, fault=_OWN_FAULT) for p in (alone, batch) for m in ("recorded_successes", "attempts")),
             *(p.figure("confirmed", fault=_OWN_FAULT) for p in (alone, batch)),
         )
-    yield say("Where a success is not confirmed, what was recorded measures neither.")
 
 
-def _value(dimension: str, entry: Entry, part: Maker) -> Plain:
+def _value(dimension: str, entry: Entry, part: Part) -> Plain:
     return DIMENSIONS[dimension][1](entry, part.collection.whole or part.collection)
 
 
@@ -92,7 +91,8 @@ def _differs(dimension: str) -> Callable[[Part, Part], Sentence | None]:
         if common:
             figures = (part.figure("attempts", **{dimension: common}) for part in (alone, batch))
             return say(
-                f"{what}: {{}} attempts alone and {{}} in batches have one that the other side has too.", *figures
+                f"{what}: {{}} [attempt|attempts] alone and {{}} in batches have one that the other side has too.",
+                *figures,
             )
         names = [named(str(v) for v, _ in one.most_common() if v is not None) or ("unknown",) for one in counts]
         return (f"{what}: alone ", *names[0], ", in batches ", *names[1], ": none in common.")
@@ -104,9 +104,7 @@ def _few_pairs(alone: Part, batch: Part) -> Sentence | None:
     tried = alone.figure("commits", commit_tried="both")
     if isinstance(tried.value, int) and tried.value >= _PAIRS:
         return None
-    words = (
-        "Commits: {} " + noun(tried, "commit was", "commits were") + " tried both ways; alone at {}, in batches at {}."
-    )
+    words = "Commits: {} [was|were] tried both ways, of {} alone and {} in batches."
     return say(words, tried, alone.figure("commits"), batch.figure("commits"))
 
 
@@ -121,7 +119,7 @@ def _stopped(alone: Part, batch: Part) -> Sentence | None:
         return None
     faults: list[Plain] = ["infrastructure", "model"]
     return say(
-        "Failures: infrastructure or provider stopped {} of {} attempts alone and {} of {} in batches.",
+        "Failures: infrastructure or provider stopped {} of {} [attempt|attempts] alone and {} of {} in batches.",
         *(f for p in (alone, batch) for f in (p.figure("attempts", fault=faults), p.figure("attempts"))),
     )
 
@@ -133,31 +131,33 @@ _CONFOUNDS: tuple[Callable[[Part, Part], Sentence | None], ...] = (
 )
 
 
-def _pairs(maker: Maker) -> Iterator[Sentence]:
-    both = maker.figure("commits", commit_tried="both")
-    if not both.value:
-        return
-    for rule in ("recorded", "confirmed"):
-        words = f"Pairs, {rule}: of {{}} " + noun(both, "commit") + " tried both ways, success "
-        ways = ("both_ways", "only_alone", "only_in_batches")
-        pieces = [say(way.replace("_", " ") + " {}", maker.figure(f"commits_{rule}_{way}")) for way in ways]
-        yield (*say(words, both), *joined(pieces), ".")
+def _pairs(whole: Part) -> Iterator[Sentence]:
+    """What became of the commits that were tried both ways."""
+    both = whole.part(commit_tried="both")
+    if both.collection.entries:
+        alone, batch = both.part(run_items=1), both.part(run_items=">= 2")
+        yield say(
+            "Pairs: of {} [commit|commits] tried both ways, a success is recorded alone at {} and in batches at {}, "
+            "confirmed at {} and {}.",
+            both.figure("commits"),
+            *(part.figure(m) for m in ("commits_recorded", "commits_confirmed") for part in (alone, batch)),
+        )
 
 
 def _tables(alone: Part, batch: Part) -> Iterator[Table]:
     days = (("First concluded", "first_day"), ("Last concluded", "last_day"))
     ways = (("alone", alone), ("in batches", batch))
     both = [((way,), part) for way, part in ways]
-    yield stacked("Alone and in batches", ("Made",), (("Runs", "runs"), *COUNTS, *days), both)
-    yield stacked("The same as shares", ("Made",), RATES, both)
-    own = [((way,), Part(part, fault=_OWN_FAULT)) for way, part in ways]
-    yield stacked("Without failures of infrastructure and provider", ("Made",), (*COUNTS[:1], *RATES), own)
+    yield table("Alone and in batches", ("Made",), (("Runs", "runs"), *COUNTS, *days), both)
+    yield table("The same as shares", ("Made",), RATES, both)
+    own = [((way,), part.part(fault=_OWN_FAULT)) for way, part in ways]
+    yield table("Without failures of infrastructure and provider", ("Made",), (*COUNTS[:1], *RATES), own)
     for dimension in _DIMENSIONS:
         counts = Counter(_value(dimension, e, part) for _, part in ways for e in part.collection.entries)
         values = sorted((value for value, _ in counts.most_common(_VALUES)), key=lambda v: (v is None, str(v)))
         if len(counts) > 1:
             lines = [
-                ((name(str(v or "unknown")), way), Part(part, **{dimension: v})) for v in values for way, part in ways
+                ((name(str(v or "unknown")), way), part.part(**{dimension: v})) for v in values for way, part in ways
             ]
             made = [(labels, part) for labels, part in lines if part.collection.entries]
-            yield stacked(f"By {dimension}", (dimension.capitalize(), "Made"), (*COUNTS[:1], *RATES), made)
+            yield table(f"By {dimension}", (dimension.capitalize(), "Made"), (*COUNTS[:1], *RATES), made)

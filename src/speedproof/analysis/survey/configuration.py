@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from speedproof.analysis.survey.document import Cell, Column, Line, Quote, Section, Table
-from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.survey.part import Part
+from speedproof.analysis.survey.phrases import named, say
 from speedproof.journal.foreign_parts import SettingSeen
 
 _HOW = ("claimed", "configured", "sent")
@@ -13,24 +14,29 @@ _PLACES = 4
 """So many places of a contradicted setting are quoted, of each kind."""
 
 
-def configuration_section(maker: Maker) -> Section:
+def configuration_section(whole: Part) -> Section:
     """What the archives' files show of settings."""
-    seen = maker.collection.settings
+    seen = whole.collection.settings
     keys = sorted({one.key for one in seen})
     columns = tuple(Column(title=title) for title in ("Setting", "Claimed", "Configured", "In use"))
     lines = tuple(_line(key, [one for one in seen if one.key == key]) for key in keys)
     words = [
-        maker.say(
+        say(
             "A setting counts where it was in use: as the agent's own records say, or on the wire. What a report "
-            "claims and "
-            "what a file configures may never have taken effect."
+            "claims and what a file configures may never have taken effect."
         )
     ]
     if not keys:
-        words.append(maker.say("No file that was read shows a setting."))
-    contradicted = [key for key in keys if _contradicted([one for one in seen if one.key == key])]
+        words.append(say("No file that was read shows a setting."))
+    contradicted = contradictions(seen)
     if contradicted:
-        words.append(maker.say(f"The files contradict each other on: {', '.join(contradicted)}."))
+        words.append(
+            (
+                "What is claimed contradicts itself, or what files show, on: ",
+                *named(contradicted, len(contradicted)),
+                ".",
+            )
+        )
     return Section(
         id="configuration",
         title="Configuration",
@@ -38,6 +44,14 @@ def configuration_section(maker: Maker) -> Section:
         tables=(Table(title="Settings that files show", columns=columns, lines=lines),) if lines else (),
         quotes=tuple(quote for key in contradicted for quote in _quotes(one for one in seen if one.key == key)),
     )
+
+
+def contradictions(seen: Iterable[SettingSeen]) -> list[str]:
+    """The settings of which a report claims another value than a file configures or than was in use, or two of them."""
+    found: dict[str, list[SettingSeen]] = {}
+    for one in seen:
+        found.setdefault(one.key, []).append(one)
+    return [key for key in sorted(found) if _contradicted(found[key])]
 
 
 def _line(key: str, seen: list[SettingSeen]) -> Line:
@@ -65,4 +79,4 @@ def _quotes(seen: Iterable[SettingSeen]) -> Iterable[Quote]:
     for how in _HOW:
         of_kind = sorted((one for one in every if one.how == how), key=lambda one: one.value is None)
         for one in of_kind[:_PLACES]:
-            yield Quote(file=one.file, line=one.line, text=f"{how}: {one.excerpt}")
+            yield Quote(file=one.file, line=one.line, text=one.excerpt, shows=how)

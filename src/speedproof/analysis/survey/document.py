@@ -26,6 +26,8 @@ class Quote(Record):
     """Its line, counted from 1; null where it has none."""
     text: str
     """The passage."""
+    shows: str | None = None
+    """What it is quoted for, such as a class of failure; null where the text around it says so."""
 
 
 class Column(Record):
@@ -37,8 +39,6 @@ class Column(Record):
     """The measure of its numbers; null for a column of labels."""
     unit: Unit = "text"
     """Its unit."""
-    where: dict[str, Plain | list[Plain]] = {}
-    """Conditions that hold in this column, beside those of the line."""
 
 
 class Cell(Record):

@@ -1,8 +1,8 @@
 """The funnel: how far attempts came, rung by rung."""
 
-from speedproof.analysis.collection import Where
 from speedproof.analysis.survey.document import Section
-from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.survey.part import Part, table
+from speedproof.analysis.survey.phrases import name, say
 
 _RUNGS = (
     ("Attempts", "attempts"),
@@ -15,25 +15,23 @@ _RUNGS = (
 )
 
 
-def funnel_section(maker: Maker) -> Section:
+def funnel_section(whole: Part) -> Section:
     """How far attempts came."""
-    lines: list[tuple[str, Where]] = [("all", {})]
-    lines += [(name, {"agent": name}) for name in _values(maker, "agent")]
-    lines += [(name, {"model": name}) for name in _values(maker, "model")]
-    words = (
-        maker.say("Each rung holds the attempts that reached it and every rung before."),
-        maker.say(
-            "Of a foreign patch nobody knows whether it is correct or faster: that takes its repository and a judge."
-        ),
-    )
+    lines = [(("all", "all"), whole)]
+    for what in ("agent", "model"):
+        told = {getattr(e.attempt, what).value for e in whole.collection.entries}
+        if len(told) > 1:
+            known = sorted(value for value in told if value is not None)
+            lines += [((what, name(value)), whole.part(**{what: value})) for value in known]
+            lines += [((what, "unknown"), whole.part(**{what: None}))] if None in told else []
+    words = [say("Each rung holds the attempts that reached it and every rung before.")]
+    if whole.figure("patches", proven=None).value:
+        words.append(
+            say("Of a patch that was not judged nobody knows whether it is correct or faster: that takes a judge.")
+        )
     return Section(
         id="funnel",
         title="Funnel",
-        paragraphs=(words,),
-        tables=(maker.table("How far attempts came", "Attempts", _RUNGS, lines),),
+        paragraphs=(tuple(words),),
+        tables=(table("How far attempts came", ("By", "Name"), _RUNGS, lines),),
     )
-
-
-def _values(maker: Maker, name: str) -> list[str]:
-    told = {getattr(e.attempt, name).value for e in maker.collection.entries}
-    return sorted(value for value in told if value is not None) if len(told) > 1 else []

@@ -1,39 +1,77 @@
-"""A maker of the attempts that some conditions choose: chosen once, asked often."""
+"""A part of a collection, or all of it, as a document shows it: figures, lines of tables, bars of charts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
-from speedproof.analysis.collection import Where
+from speedproof.analysis.collection import Collection, Where
 from speedproof.analysis.collection.dimensions import Plain
-from speedproof.analysis.measures import Figure
-from speedproof.analysis.survey.document import Column, Line, Table
-from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.measures import MEASURES, Figure, figure
+from speedproof.analysis.survey.document import Bar, Cell, Chart, Column, Line, Sentence, Table
+from speedproof.analysis.survey.phrases import say
+
+Columns = Sequence[tuple[str, str]]
+"""Headings with their measures."""
 
 
-class Part(Maker):
-    """Makes figures and tables of a part of another maker's attempts; each carries the conditions that chose them."""
+class Part:
+    """The attempts that some conditions choose: chosen once, asked often. Each figure carries the conditions."""
 
-    def __init__(self, maker: Maker, **where: Plain | list[Plain]) -> None:
-        super().__init__(maker.collection.where(where))
-        self.given: dict[str, Plain | list[Plain]] = (maker.given if isinstance(maker, Part) else {}) | where
-        """The conditions, those of a part that this one is a part of included."""
+    def __init__(self, collection: Collection, where: Where | None = None) -> None:
+        self.collection = collection
+        """The attempts."""
+        self.where: dict[str, Plain | list[Plain]] = dict(where or {})
+        """The conditions that chose them; none: all there are."""
+
+    def part(self, **where: Plain | list[Plain]) -> "Part":
+        """Those of them that also meet these conditions. Raises InputError for an unknown dimension."""
+        return Part(self.collection.where(where), self.where | where)
 
     def figure(self, measure: str, **where: Plain | list[Plain]) -> Figure:
-        """A figure of the attempts of this part that also meet these conditions."""
-        found = super().figure(measure, **where)
-        return found.model_copy(update={"where": self.given | where})
-
-    def _line(self, labels: str | Sequence[str], where: Where, columns: Sequence[Column], labelled: int) -> Line:
-        line = super()._line(labels, where, columns, labelled)
-        return line.model_copy(update={"where": self.given | line.where})
+        """A figure of those that also meet these conditions. Raises InputError for an unknown measure or dimension."""
+        return figure(self.collection, measure, where, self.where)
 
 
-def stacked(
+Saying = Callable[[Part], Sentence]
+"""A sentence about a part that is yet to be named."""
+
+
+def saying(words: str, *asked: str | tuple[str, Where]) -> Saying:
+    """A sentence (see `say`) whose figures are these measures, each alone or with conditions of its own."""
+    every = [(one, {}) if isinstance(one, str) else one for one in asked]
+    return lambda part: say(words, *(part.figure(measure, **where) for measure, where in every))
+
+
+def table(
     title: str,
-    label: Sequence[str],
-    columns: Sequence[tuple[str, str]],
+    labels: Sequence[str],
+    columns: Columns,
     lines: Iterable[tuple[Sequence[str], Part]],
     note: str | None = None,
 ) -> Table:
-    """A table with a line for each part."""
-    tables = [part.table(title, label, columns, [(labels, {})], note) for labels, part in lines]
-    return tables[0].model_copy(update={"lines": tuple(line for table in tables for line in table.lines)})
+    """A table with a line for each part: `labels` are the headings of what a line is called by."""
+    heads = (
+        *(Column(title=label) for label in labels),
+        *(Column(title=title, measure=measure, unit=MEASURES[measure].unit) for title, measure in columns),
+    )
+    measures = [MEASURES[measure].of for _, measure in columns]
+    made = []
+    for names, part in lines:
+        values = [measure(part.collection) for measure in measures]
+        cells = (
+            *(Cell(value=name) for name in names),
+            *(Cell(value=found.value, unknown=len(found.unknown)) for found in values),
+        )
+        made.append(Line(where=part.where, cells=cells))
+    return Table(title=title, columns=heads, lines=tuple(made), note=note)
+
+
+def chart(
+    title: str,
+    axis: str,
+    measure: str,
+    bars: Iterable[tuple[str, Part]],
+    kind: Literal["bars", "histogram", "days"] = "bars",
+) -> Chart:
+    """A chart with a bar for each part."""
+    made = tuple(Bar(label=label, figure=part.figure(measure)) for label, part in bars)
+    return Chart(title=title, kind=kind, axis=axis, bars=made)

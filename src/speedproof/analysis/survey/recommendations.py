@@ -1,15 +1,21 @@
-"""Recommendations, ranked: what to change first, with the attempts and the money that it would have spared."""
+"""Recommendations, ranked: what to change first, with the attempts and the money that it concerns."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speedproof.analysis.measures import measured
+from speedproof.analysis.collection.dimensions import Plain
 from speedproof.analysis.survey.document import Section, Sentence
-from speedproof.analysis.survey.making import Maker
+from speedproof.analysis.survey.part import Part, Saying, saying
+from speedproof.analysis.survey.phrases import say
 from speedproof.journal.failure import FailureClass
 
-_KEY = ["model/auth/bad_key", "model/auth/login_expired", "model/auth/forbidden"]
-_LIMITS = ["model/quota/exhausted", "model/quota/usage_limit", "model/rate_limited", "model/server_error"]
+_KEY: Sequence[Plain] = ("model/auth/bad_key", "model/auth/login_expired", "model/auth/forbidden")
+_LIMITS: Sequence[Plain] = (
+    "model/quota/exhausted",
+    "model/quota/usage_limit",
+    "model/rate_limited",
+    "model/server_error",
+)
 
 
 @dataclass(frozen=True)
@@ -18,156 +24,134 @@ class Advice:
 
     horizon: str
     """immediate, short or long."""
-    measure: str
-    """What counts the attempts that it is about: none, no advice."""
-    words: Callable[[Maker], Sentence]
-    """What to do, and what it would have spared."""
-    where: dict[str, list[str]] | None = None
-    """Conditions of that count."""
+    words: Saying
+    """What to do, and why."""
+    where: dict[str, Plain | list[Plain]]
+    """The attempts that it is about: none, no advice."""
+    saves: bool = False
+    """Whether they need not have been made, or not to their end."""
 
 
 ADVICE = (
     Advice(
         "immediate",
-        "failures_before_any_call",
-        lambda m: m.say(
-            "Check configuration, agent and paths before a run begins: {} attempts failed before any model call, "
-            "which "
-            "took {}.",
-            m.figure("failures_before_any_call"),
-            m.figure("wall_s", fault="infrastructure"),
+        saying(
+            "Check configuration, agent and paths before a run begins: attempts failed through the infrastructure, and "
+            "no file shows a model call of theirs."
         ),
+        {"fault": "infrastructure", "called": [False, None]},
+        saves=True,
     ),
     Advice(
         "immediate",
-        "successes_unconfirmed",
-        lambda m: m.say(
-            "Derive success from facts: exit code, a patch with an effect, the agent's own word, calls with "
-            "output. {} "
-            "recorded successes would not have been called so; {} of all spending went into them.",
-            m.figure("successes_unconfirmed"),
-            m.figure("list_price", recorded_success=True, confirmed=False),
+        saying(
+            "Derive success from facts: exit code, a patch with an effect, the agent's own word, calls with output. "
+            "Recorded successes are not confirmed by them."
         ),
+        {"recorded_success": True, "confirmed": False},
     ),
     Advice(
         "immediate",
-        "errors_without_text",
-        lambda m: m.say(
-            "Record the cause with each failure: {} have none, and {} of these are told by their own logs.",
-            m.figure("errors_without_text"),
-            m.figure("causes_found", recorded_success=False, error_text=False),
+        saying(
+            "Record the cause with each failure. The files tell it of {} of those that are recorded without.",
+            "errors_explained",
         ),
+        {"recorded_success": False, "error_text": False},
     ),
     Advice(
         "immediate",
-        "failed_alike_before",
-        lambda m: m.say(
-            "Stop a run that fails alike: {} attempts failed just as three before them in their run had.",
-            m.figure("failed_alike_before"),
-        ),
+        saying("Stop a run that fails alike: attempts failed just as three before them in their run had."),
+        {"failed_alike": True},
+        saves=True,
     ),
     Advice(
         "immediate",
-        "attempts",
-        lambda m: m.say(
-            "Try key and login before a run: {} attempts failed for them, after {} and {}.",
-            m.figure("attempts", failure=list(_KEY)),
-            m.figure("wall_s", failure=list(_KEY)),
-            m.figure("list_price", failure=list(_KEY)),
-        ),
-        {"failure": _KEY},
+        saying("Try key and login before a run, and stop it when they are refused."),
+        {"failure": [*_KEY]},
+        saves=True,
     ),
     Advice(
         "immediate",
-        "patches_seen_before",
-        lambda m: m.say(
-            "Give every attempt a fresh workspace: {} patches were those of earlier attempts.",
-            m.figure("patches_seen_before"),
-        ),
+        saying("Give every attempt a fresh workspace: patches were byte for byte those of earlier attempts."),
+        {"patch_seen_before": True},
     ),
     Advice(
         "immediate",
-        "expert_shown",
-        lambda m: m.say("Keep the expert's change out of prompts: {} attempts saw of it.", m.figure("expert_shown")),
+        saying("Keep the expert's change out of prompts and of what agents can read."),
+        {"expert_shown": True},
     ),
     Advice(
         "short",
-        "tool_output_missing_attempts",
-        lambda m: m.say(
-            "Keep conversations legal: answer every tool call before the next request. {} attempts ended at a "
-            "call without "
-            "its output, which cost {}.",
-            m.figure("attempts", failure=FailureClass.TOOL_OUTPUT_MISSING.value),
-            m.figure("list_price", failure=FailureClass.TOOL_OUTPUT_MISSING.value),
+        saying(
+            "Keep conversations legal: answer every tool call before the next request. Attempts ended where it was not."
         ),
+        {"failure": FailureClass.TOOL_OUTPUT_MISSING.value},
+        saves=True,
     ),
     Advice(
         "short",
-        "attempts",
-        lambda m: m.say(
-            "Wait where a provider limits, and hold what the quota cannot pay: {} attempts failed for it, after "
-            "{} and {}.",
-            m.figure("attempts", failure=list(_LIMITS)),
-            m.figure("wall_s", failure=list(_LIMITS)),
-            m.figure("list_price", failure=list(_LIMITS)),
-        ),
-        {"failure": _LIMITS},
+        saying("Wait where a provider limits, and begin nothing that the quota cannot pay."),
+        {"failure": [*_LIMITS]},
+        saves=True,
     ),
     Advice(
         "short",
-        "model_by_label_only",
-        lambda m: m.say(
-            "Record each call as it goes over the wire, with model and usage: {} attempts have no evidence of "
-            "their model, "
-            "and the cost of {} is unknown.",
-            m.figure("model_by_label_only"),
-            m.figure("attempts", usage_source="unknown"),
-        ),
+        saying("Mend what failed before trying again: retries failed through infrastructure or provider."),
+        {"turn": "retry", "fault": ["infrastructure", "model"]},
+        saves=True,
     ),
     Advice(
         "short",
-        "commits_only_concurrent",
-        lambda m: m.say(
-            "Run an item once at a time: {} commits were worked on twice at once.", m.figure("commits_only_concurrent")
+        saying("Record each call as it goes over the wire, with model and usage: no file tells what attempts used."),
+        {"usage_source": "unknown"},
+    ),
+    Advice(
+        "short",
+        saying(
+            "Run an item once at a time, unless several samples are wanted: runs worked on commits at the same time."
         ),
+        {"turn": "concurrent"},
     ),
     Advice(
         "long",
-        "patches",
-        lambda m: m.say(
-            "Judge the patches: {} were left, and {} attempts are proven. Only a measurement can say that code "
-            "is faster.",
-            m.figure("patches"),
-            m.figure("proven"),
-        ),
+        saying("Judge the patches that nobody has judged: only a measurement can say that code is faster."),
+        {"patch": ["no_effect", "tests_only", "present"], "proven": None},
     ),
     Advice(
         "long",
-        "commits_with_several_attempts",
-        lambda m: m.say(
-            "Compare agents and models on the same commits, at the same time, with the same prompt: {} commits "
-            "have several "
-            "attempts, made under different conditions.",
-            m.figure("commits_with_several_attempts"),
+        saying(
+            "Compare agents and models on the same commits, at the same time, with the same prompt: {} "
+            "[commit has|commits have] several attempts.",
+            "commits_with_several_attempts",
         ),
+        {"commit_attempts": ">= 2"},
     ),
 )
 """All advice; a report gives that which has an attempt to speak of, the most attempts first within each horizon."""
 
 
-def recommendations_section(maker: Maker) -> Section:
+def recommendations_section(whole: Part) -> Section:
     """What to do."""
-    parts = []
+    sections = []
     for horizon, title in (("immediate", "Now"), ("short", "Soon"), ("long", "In the long run")):
-        found = [(_size(maker, one), one) for one in ADVICE if one.horizon == horizon]
-        ranked = sorted((pair for pair in found if pair[0]), key=lambda pair: -pair[0])
-        if ranked:
-            points = tuple(one.words(maker) for _, one in ranked)
-            parts.append(Section(id=f"recommended-{horizon}", title=title, points=points))
-    none = () if parts else ((maker.say("There is nothing to recommend."),),)
-    return Section(id="recommendations", title="Recommendations", paragraphs=none, sections=tuple(parts))
+        found = [(whole.part(**one.where), one) for one in ADVICE if one.horizon == horizon]
+        found = sorted(
+            (pair for pair in found if pair[0].collection.entries), key=lambda p: -len(p[0].collection.entries)
+        )
+        if found:
+            points = tuple((*one.words(whole), " ", *_concerned(part, one)) for part, one in found)
+            sections.append(Section(id=f"recommended-{horizon}", title=title, points=points))
+    said = (
+        say("Each names the attempts it is about, how long they ran and what they cost. An attempt may count twice.")
+        if sections
+        else say("There is nothing to recommend.")
+    )
+    return Section(id="recommendations", title="Recommendations", paragraphs=((said,),), sections=tuple(sections))
 
 
-def _size(maker: Maker, advice: Advice) -> int:
-    value = measured(maker.collection, advice.measure, {k: list(v) for k, v in (advice.where or {}).items()})
-    return len(value.counted)
+def _concerned(part: Part, advice: Advice) -> Sentence:
+    words = "It could have saved up to {} [attempt|attempts]" if advice.saves else "It concerns {} [attempt|attempts]"
+    wall, price = part.figure("wall_s"), part.figure("list_price")
+    ran = say(", {} of running", wall) if wall.value is not None else (", running for an unknown time",)
+    cost = say(" and {} at list prices.", price) if price.value is not None else (" at an unknown cost.",)
+    return (*say(words, part.figure("attempts")), *ran, *cost)

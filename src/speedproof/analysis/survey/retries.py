@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from speedproof.analysis.collection import Entry
-from speedproof.analysis.measures.history import SUCCESS, history
+from speedproof.analysis.collection.history import SUCCESS
 from speedproof.analysis.survey.document import Section, Sentence, Table
-from speedproof.analysis.survey.making import Maker
-from speedproof.analysis.survey.part import Part, stacked
-from speedproof.analysis.survey.phrases import classes, joined, noun, say
-from speedproof.analysis.survey.rules import COUNTS, RATES
+from speedproof.analysis.survey.evidence import classes
+from speedproof.analysis.survey.part import Part, table
+from speedproof.analysis.survey.phrases import joined, say
+from speedproof.analysis.survey.rules import COUNTS, RATES, SUCCESSES
 
 _LISTED = 100
 """Commits without a success that are listed."""
@@ -16,29 +16,30 @@ _COLUMNS = (
     ("Attempts", "attempts"),
     ("Runs", "runs"),
     ("Sequence", "sequence"),
-    *COUNTS[2:],
+    *SUCCESSES[1:],
     ("List price", "list_price"),
 )
 _TURNS = ("first", "retry", "concurrent", None)
 
 
-def retries_section(maker: Maker) -> Section:
+def retries_section(whole: Part) -> Section:
     """How often commits were tried, what a retry changed and after what, what retries cost, what was never solved."""
     title = "Retries"
-    if not maker.collection.by_commit:
+    if not whole.collection.by_commit:
         said = say("No attempt names its commit: which are retries of which is unknown.")
         return Section(id="retries", title=title, paragraphs=((said,),))
-    parts = [((turn or "unknown",), Part(maker, turn=turn)) for turn in _TURNS]
-    retries = parts[1][1]
+    turns = {turn: whole.part(turn=turn) for turn in _TURNS}
+    parts = [((turn or "unknown",), part) for turn, part in turns.items() if part.collection.entries]
+    retries = turns["retry"]
     return Section(
         id="retries",
         title=title,
-        paragraphs=(_tried(maker),),
+        paragraphs=(_tried(whole),),
         tables=(
-            stacked("Attempts by their turn at a commit", ("Turn",), COUNTS, parts, _TURN_NOTE),
-            stacked("The same as shares", ("Turn",), RATES, parts),
+            table("Attempts by their turn at a commit", ("Turn",), COUNTS, parts, _TURN_NOTE),
+            table("The same as shares", ("Turn",), RATES, parts),
         ),
-        sections=(_changed(retries), _cost(maker, retries), _unsolved(maker)),
+        sections=(_changed(retries), *_cost(whole, retries), _unsolved(whole)),
     )
 
 
@@ -48,16 +49,15 @@ _TURN_NOTE = (
 )
 
 
-def _tried(maker: Maker) -> tuple[Sentence, ...]:
-    commits, several = maker.figure("commits"), maker.figure("commits_with_several_attempts")
+def _tried(whole: Part) -> tuple[Sentence, ...]:
     return (
         say(
-            "Of {} " + noun(commits, "commit") + ", {} were attempted more than once: {} of these were "
-            "tried again after an attempt had ended, {} only by runs that were under way at the same time.",
-            commits,
-            several,
-            maker.figure("commits_retried"),
-            maker.figure("commits_only_concurrent"),
+            "Of {} [commit|commits] {} [was|were] attempted more than once: {} of these [was|were] tried again after "
+            "an attempt had ended, {} only by runs that were under way at the same time.",
+            whole.figure("commits"),
+            whole.figure("commits_with_several_attempts"),
+            whole.figure("commits_retried"),
+            whole.figure("commits_only_concurrent"),
         ),
     )
 
@@ -66,7 +66,7 @@ def _changed(retries: Part) -> Section:
     if not retries.collection.entries:
         said = say("No attempt is a retry: none began after another one at its commit had ended.")
         return Section(id="retry-changes", title="What retries changed", paragraphs=((said,),))
-    lost, won = Part(retries, after_recorded=False), Part(retries, after_recorded=True)
+    lost, won = retries.part(after_recorded=False), retries.part(after_recorded=True)
     said = say(
         "Of retries after a recorded failure, recorded as a success: {} of {}; of those after a recorded success, "
         "recorded as a failure: {} of {}. Confirmed: {} and {}.",
@@ -84,7 +84,7 @@ def _changed(retries: Part) -> Section:
         paragraphs=((said,),),
         points=tuple(_helped(retries)),
         tables=(
-            stacked("Retries by the attempt before", ("Before",), (*COUNTS, ("List price", "list_price")), before),
+            table("Retries by the attempt before", ("Before",), (*COUNTS, ("List price", "list_price")), before),
             _by_failure(retries),
         ),
     )
@@ -92,7 +92,7 @@ def _changed(retries: Part) -> Section:
 
 def _before(part: Part) -> dict[str, list[Entry]]:
     """Class of the failure before → the retries, the most frequent first."""
-    previous = history(part.collection).previous
+    previous = part.collection.history.previous
     found: dict[str, list[Entry]] = {}
     for entry in part.collection.entries:
         failure = previous[entry.name].failure
@@ -102,13 +102,13 @@ def _before(part: Part) -> dict[str, list[Entry]]:
 
 
 def _by_failure(retries: Part) -> Table:
-    lines = [((failure,), Part(retries, after_failure=failure)) for failure in _before(retries)]
-    well = Part(retries, after_failure=None)
+    lines = [((failure,), retries.part(after_failure=failure)) for failure in _before(retries)]
+    well = retries.part(after_failure=None)
     if well.collection.entries:
         lines.append((("none",), well))
     columns = (*COUNTS, ("Confirmed share", "confirmed_rate"))
     note = "The class is the diagnosis of the last attempt at the commit that had ended before the retry began."
-    return stacked("Retries by the failure before", ("Failure before",), columns, lines, note)
+    return table("Retries by the failure before", ("Failure before",), columns, lines, note)
 
 
 def _helped(retries: Part) -> Iterator[Sentence]:
@@ -116,7 +116,7 @@ def _helped(retries: Part) -> Iterator[Sentence]:
     groups = _before(retries)
     helped = {f: e for f, e in groups.items() if any(one.attempt.confirmed for one in e)}
     if helped:
-        parts = [(f, Part(retries, after_failure=f)) for f in helped]
+        parts = [(f, retries.part(after_failure=f)) for f in helped]
         pieces = [say("{} ({} of {})", f, part.figure("confirmed"), part.figure("attempts")) for f, part in parts]
         yield ("Failures after which a retry led to a confirmed success: ", *joined(pieces), ".")
     never = [f for f in groups if f not in helped]
@@ -125,43 +125,45 @@ def _helped(retries: Part) -> Iterator[Sentence]:
         yield ("Failures after which no retry did: ", *joined(pieces), ".")
 
 
-def _cost(maker: Maker, retries: Part) -> Section:
+def _cost(whole: Part, retries: Part) -> Iterator[Section]:
+    if not retries.collection.entries:
+        return
     said = [
         say(
-            "Retries are {} of {} attempts and cost {} of {} at list prices; they ran {} of {}.",
-            *(part.figure(measure) for measure in ("attempts", "list_price", "wall_s") for part in (retries, maker)),
+            "Retries are {} of {} [attempt|attempts] and cost {} of {} at list prices; they ran {} of {}.",
+            *(part.figure(measure) for measure in ("attempts", "list_price", "wall_s") for part in (retries, whole)),
         )
     ]
     after = retries.figure("attempts", after_recorded=True)
     if after.value:
-        words = "{} " + noun(after, "retry", "retries") + " followed a recorded success, at {}."
+        words = "{} [retry|retries] followed a recorded success, at {}."
         said.append(say(words, after, retries.figure("list_price", after_recorded=True)))
     same = retries.figure("attempts", fault=["infrastructure", "model"])
     if same.value:
-        words = "{} " + noun(same, "retry", "retries") + " failed through infrastructure or provider, at {}."
+        words = "{} [retry|retries] failed through infrastructure or provider, at {}."
         said.append(say(words, same, retries.figure("list_price", fault=["infrastructure", "model"])))
-    return Section(id="retry-costs", title="What retries cost", paragraphs=(tuple(said),))
+    yield Section(id="retry-costs", title="What retries cost", paragraphs=(tuple(said),))
 
 
-def _unsolved(maker: Maker) -> Section:
-    states = history(maker.collection).states
+def _unsolved(whole: Part) -> Section:
+    states = whole.collection.history.states
     never = [
-        say(f"{rule.replace('_', ' ')} {{}}", maker.figure("commits", **{f"{rule}_at_commit": "never"}))
+        say(f"{rule.replace('_', ' ')} {{}}", whole.figure("commits", **{f"{rule}_at_commit": "never"}))
         if states[rule]
         else say(f"{rule.replace('_', ' ')} unknown")
         for rule in SUCCESS
     ]
-    every = maker.collection.by_commit
+    every = whole.collection.by_commit
     commits = [commit for commit in every if states["recorded"].get(commit) == "never"]
     commits.sort(key=lambda commit: -len(every[commit]))
-    lines = [((commit[:8], _causes(every[commit])), Part(maker, commit=commit)) for commit in commits[:_LISTED]]
+    lines = [((commit[:8], _causes(every[commit])), whole.part(commit=commit)) for commit in commits[:_LISTED]]
     note = "Those with the most attempts; all stand in the table of all commits." if len(commits) > _LISTED else None
     labels = ("Commit", "Why its attempts failed")
     return Section(
         id="never-solved",
         title="Commits never solved",
         paragraphs=((("Commits without any success, by each rule: ", *joined(never), "."),),),
-        tables=(stacked("Commits without a recorded success", labels, _COLUMNS, lines, note),) if lines else (),
+        tables=(table("Commits without a recorded success", labels, _COLUMNS, lines, note),) if lines else (),
     )
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 from speedproof.analysis.collection import Entry
-from speedproof.analysis.measures.history import history
-from speedproof.analysis.measures.rungs import called
 from speedproof.analysis.survey.document import Quote, Section, Sentence
+from speedproof.analysis.survey.evidence import classes, quoted
 from speedproof.analysis.survey.part import Part
-from speedproof.analysis.survey.phrases import classes, named, noun, quote, say
+from speedproof.analysis.survey.phrases import named, say
 from speedproof.diagnosis.tree import MEANINGS
 from speedproof.journal import FailureClass
 
@@ -33,13 +32,13 @@ def _failures(part: Part) -> tuple[list[Sentence], list[Quote]]:
     said = []
     if any(e.failure is None for e in entries):
         ended = part.figure("attempts", failure=None)
-        said.append(say("{} " + noun(ended, "attempt") + " ended well by their files.", ended))
+        said.append(say("{} [attempt|attempts] ended without a failure, by the files.", ended))
     said += [_failure(part, failure) for failure in found[:_CLASSES]]
     if len(found) > _CLASSES:
         rest: list[str | int | float | bool | None] = [*found[_CLASSES:]]
         more = part.figure("attempts", failure=rest)
         said.append(say("{} more failed in other ways.", more))
-    return said, [q for failure in found[:_CLASSES] if (q := quote(entries, failure)) is not None]
+    return said, [one for failure in found[:_CLASSES] for one in quoted(entries, failure)]
 
 
 def _failure(part: Part, failure: str) -> Sentence:
@@ -50,7 +49,7 @@ def _failure(part: Part, failure: str) -> Sentence:
     if len(part.collection.entries) == 1:
         said = say("It failed with {}: " + meaning, failure)
     else:
-        said = say("{} " + noun(number, "attempt") + " failed with {}: " + meaning, number, failure)
+        said = say("{} [attempt|attempts] failed with {}: " + meaning, number, failure)
     if any(e.attempt.wall_s is not None for e in members):
         if len(members) == 1:
             said = (*said, *say("; it took {}", part.figure("wall_s", failure=failure)))
@@ -85,15 +84,11 @@ def _patch_of_failure(part: Part) -> Sentence | None:
         return say("Recorded as a failure though it left a patch.")
     with_patch = part.figure("patches", recorded_success=False)
     clean = part.figure("failures_with_patch")
-    return say(
-        "{} recorded " + noun(with_patch, "failure") + " left a patch; ended well, as the process tells: {} of these.",
-        with_patch,
-        clean,
-    )
+    return say("{} recorded [failure|failures] left a patch; {} of these ended with exit code zero.", with_patch, clean)
 
 
 def _same_patches(part: Part) -> Sentence | None:
-    known, entries = history(part.collection), part.collection.entries
+    known, entries = part.collection.history, part.collection.entries
     same = [(e, earlier) for e in entries if (earlier := known.same_patch(e))]
     if not same:
         return None
@@ -101,8 +96,7 @@ def _same_patches(part: Part) -> Sentence | None:
     if len(entries) == 1:
         said = say("Its patch is" + words)
     else:
-        seen = part.figure("patches_seen_before")
-        said = say("{} " + noun(seen, "patch is", "patches are") + words, seen)
+        said = say("{} [patch is|patches are]" + words, part.figure("patches_seen_before"))
     said = (*said, *named([earlier[0].attempt.run for _, earlier in same]))
     if any(one.attempt.commit != e.attempt.commit for e, earlier in same for one in earlier):
         elsewhere = part.figure("patches_seen_at_another_commit")
@@ -115,12 +109,10 @@ def _refused_calls(part: Part) -> Sentence | None:
     if not any(c.failure is missing for e in part.collection.entries for c in e.attempt.failed_calls):
         return None
     calls, attempts = part.figure("tool_output_missing_calls"), part.figure("tool_output_missing_attempts")
-    return say(
-        "The provider refused {} " + noun(calls, "call") + ", in {} " + noun(attempts, "attempt") + ", since the agent "
-        "had left a tool call without its output.",
-        calls,
-        attempts,
-    )
+    why = ", since the agent had left a tool call without its output."
+    if len(part.collection.entries) == 1:
+        return say("The provider refused {} [call|calls]" + why, calls)
+    return say("The provider refused {} [call|calls], in {} [attempt|attempts]" + why, calls, attempts)
 
 
 def _untold_tokens(part: Part) -> Sentence | None:
@@ -131,11 +123,11 @@ def _untold_tokens(part: Part) -> Sentence | None:
     if unknown == len(entries):
         return say("No file tells its tokens, so what it cost is unknown.")
     figure = part.figure("attempts", usage_source="unknown")
-    return say("Of {} " + noun(figure, "attempt") + " no file tells tokens: their cost is unknown.", figure)
+    return say("Of {} [attempt|attempts] no file tells tokens: [its|their] cost is unknown.", figure)
 
 
 def _at_once(part: Part) -> Sentence | None:
-    beside = history(part.collection).beside
+    beside = part.collection.history.beside
     others = [o for e in part.collection.entries if (o := beside.get((e.attempt.run, e.attempt.commit or "")))]
     if not others:
         return None
@@ -147,22 +139,27 @@ def _at_once(part: Part) -> Sentence | None:
 
 
 def _retries(part: Part) -> Sentence | None:
-    turns = history(part.collection).turns
+    turns = part.collection.history.turns
     retries = [e for e in part.collection.entries if turns.get(e.name) == "retry"]
     if not retries:
         return None
     if len(part.collection.entries) == 1:
-        return say("It is a retry: an attempt at its commit had ended before.")
+        return say(
+            "It is a retry, attempt {} at its commit by time; successes recorded there so far: {}.",
+            part.figure("place_at_commit"),
+            part.figure("successes_at_commit_until"),
+        )
     figure = part.figure("attempts", turn="retry")
-    said = say("{} " + noun(figure, "attempt is a retry", "attempts are retries"), figure)
-    return (*said, *say("; {} of these are recorded as a success.", part.figure("recorded_successes", turn="retry")))
+    succeeded = part.figure("recorded_successes", turn="retry")
+    words = "{} [attempt is a retry|attempts are retries]; recorded as a success: {}."
+    return say(words, figure, succeeded)
 
 
 _RULES: tuple[_Rule, ...] = (
     _whenever(
         lambda e: e.recorded and e.attempt.recorded.exit_code not in (0, None),
         "successes_with_bad_exit",
-        "Recorded as a success in spite of a bad exit code or a signal",
+        "Recorded as a success in spite of a signal or an exit code other than zero",
     ),
     _whenever(
         lambda e: e.recorded and e.attempt.outcome is not None and e.attempt.outcome.claims_success is False,
@@ -173,7 +170,7 @@ _RULES: tuple[_Rule, ...] = (
         lambda e: e.recorded and not e.patched, "successes_without_patch", "Recorded as a success without a patch"
     ),
     _whenever(
-        lambda e: e.recorded and not e.attempt.usage.output and not called(e),
+        lambda e: e.recorded and not e.attempt.usage.output and not e.called,
         "successes_without_answer",
         "Recorded as a success though no file shows an answer of the model",
     ),

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from speedproof.analysis.collection import Entry
 from speedproof.analysis.collection.dimensions import Plain
-from speedproof.analysis.measures.histories import failed_to_start
-from speedproof.analysis.measures.history import history
-from speedproof.analysis.measures.rungs import called
+from speedproof.analysis.measures.trouble import failed_to_start
 from speedproof.analysis.survey.document import Section, Sentence
+from speedproof.analysis.survey.evidence import classes, quoted
 from speedproof.analysis.survey.part import Part
-from speedproof.analysis.survey.phrases import classes, joined, quote, say
+from speedproof.analysis.survey.phrases import joined, say
 
 _ALIKE = 0.8
 """Part of a run's attempts that must fail at start-up for that to be what the run is about."""
@@ -42,8 +41,8 @@ def observation(part: Part) -> Section:
     rule, members = next((rule, members) for rule in _RULES if (members := rule.finds(part)))
     said = tuple(rule.says(part, members))
     alone = _alone(part)  # its analysis has just quoted the same
-    found = None if alone or not rule.failure else quote(members, next(iter(classes(members)), None))
-    quotes = () if found is None else (found,)
+    found = [] if alone or not rule.failure else classes(members)[:1]
+    quotes = tuple(one for failure in found for one in quoted(members, failure))
     return Section(id="observation", title="Critical observation", paragraphs=(said,), quotes=quotes)
 
 
@@ -68,26 +67,26 @@ def _by_class(part: Part, members: Iterable[Entry]) -> Sentence:
 
 def _stale(part: Part) -> Sequence[Entry]:
     """Patches that were there before, where the agent cannot have made them: it made no call, or had another task."""
-    known = history(part.collection)
+    known = part.collection.history
     same = [(e, earlier[0]) for e in part.collection.entries if (earlier := known.same_patch(e))]
-    idle = [e for e, _ in same if not called(e)]
+    idle = [e for e, _ in same if not e.called]
     return idle or [e for e, origin in same if e.attempt.commit != origin.attempt.commit]
 
 
 def _stale_patch(part: Part, members: Sequence[Entry]) -> Iterable[Sentence]:
     entry = members[0]
-    origin = history(part.collection).same_patch(entry)[0]
+    origin = part.collection.history.same_patch(entry)[0]
     said = say("The patch of `{}` is byte for byte that of `{}`", entry.attempt.item, origin.name)
     if origin.attempt.run != entry.attempt.run:
         said = (*said, *say(", concluded {} earlier", part.figure("patch_age", attempt=entry.name)))
     if origin.attempt.commit != entry.attempt.commit:
         said = (*said, ", at another commit")
-    if not called(entry):
+    if not entry.called:
         said = (*said, ", and no file shows a call of its own agent: it was left over in the workspace")
     yield (*said, ".")
     if not _alone(part):
         seen = part.figure("patches_seen_before")
-        yield say("In all, this run has {} of {} patches from earlier attempts.", seen, part.figure("patches"))
+        yield say("In all, this run has {} of {} [patch|patches] from earlier attempts.", seen, part.figure("patches"))
     if entry.recorded:
         yield say("It is recorded as a success.")
 
@@ -105,7 +104,7 @@ def _no_answer(part: Part, _: Sequence[Entry]) -> Iterable[Sentence]:
 
 
 def _idle(entry: Entry) -> bool:
-    return entry.failure is not None and entry.failure.fault == "infrastructure" and not called(entry)
+    return entry.failure is not None and entry.failure.fault == "infrastructure" and not entry.called
 
 
 def _at_start(measure: str) -> Callable[[Part, Sequence[Entry]], Iterable[Sentence]]:
@@ -133,11 +132,12 @@ def _took(part: Part, members: Sequence[Entry]) -> Sentence:
 
 def _bad_exit(part: Part, _: Sequence[Entry]) -> Iterable[Sentence]:
     if _alone(part):
-        words = "It is recorded as a success although the process ended with a bad exit code or a signal: exit code {}."
+        words = "It is recorded as a success although the process ended with exit code {}."
         yield say(words, part.figure("exit_code"))
         return
     yield say(
-        "Recorded as a success although the process ended with a bad exit code or a signal: {} of {}; confirmed: {}.",
+        "Recorded as a success although the process ended with a signal or an exit code other than zero: {} of {}; "
+        "confirmed: {}.",
         part.figure("successes_with_bad_exit"),
         part.figure("recorded_successes"),
         part.figure("confirmed"),
@@ -220,13 +220,13 @@ def _tokens_unknown(part: Part, _: Sequence[Entry]) -> Iterable[Sentence]:
 
 
 def _concurrent(part: Part) -> Sequence[Entry]:
-    beside = history(part.collection).beside
+    beside = part.collection.history.beside
     return [e for e in part.collection.entries if (e.attempt.run, e.attempt.commit) in beside]
 
 
 def _at_once(part: Part, members: Sequence[Entry]) -> Iterable[Sentence]:
     entry = members[0]
-    other = history(part.collection).beside[(entry.attempt.run, entry.attempt.commit or "")]
+    other = part.collection.history.beside[(entry.attempt.run, entry.attempt.commit or "")]
     said = say("At the same time `{}` worked on ", other)
     where = ("its commit",) if _alone(part) else say("{} of its commits", part.figure("commits_at_once"))
     why = ": attempts of the two are no retries of each other, and may have shared limits and folders."
@@ -254,7 +254,7 @@ _RULES = (
     _Rule("a patch that was there before", _stale, _stale_patch),
     _Rule(
         "success without an answer",
-        _which(lambda e: e.recorded and not e.attempt.usage.output and not called(e)),
+        _which(lambda e: e.recorded and not e.attempt.usage.output and not e.called),
         _no_answer,
     ),
     _Rule("failed at start-up", _which(failed_to_start, _ALIKE), _at_start("startup_failures")),
@@ -280,7 +280,7 @@ _RULES = (
     ),
     _Rule(
         "tokens unknown",
-        _which(lambda e: e.attempt.usage_source == "unknown" and called(e) is not False, _MANY),
+        _which(lambda e: e.attempt.usage_source == "unknown" and e.called is not False, _MANY),
         _tokens_unknown,
         failure=False,
     ),

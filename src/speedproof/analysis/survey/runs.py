@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 from speedproof.analysis.collection import Entry
 from speedproof.analysis.survey.document import Section, Sentence, Table
-from speedproof.analysis.survey.making import Maker
-from speedproof.analysis.survey.part import Part
-from speedproof.analysis.survey.phrases import joined, links, name, noun, say
-from speedproof.analysis.survey.rules import COUNTS
+from speedproof.analysis.survey.part import Part, table
+from speedproof.analysis.survey.phrases import joined, links, name, say
+from speedproof.analysis.survey.rules import COUNTS, SUCCESSES
 from speedproof.analysis.survey.run_analysis import analysis
 from speedproof.analysis.survey.run_observation import headline, observation
 
@@ -37,23 +36,22 @@ _ITEM_COLUMNS = (
 )
 
 
-def runs_section(maker: Maker) -> Section:
+def runs_section(whole: Part) -> Section:
     """Every run, in the order of time. Where there are very many, those of one attempt are the lines of a table."""
-    parts = {run: Part(maker, run=run) for run in maker.collection.by_run}
+    parts = {run: whole.part(run=run) for run in whole.collection.by_run}
     brief = {run for run, part in parts.items() if len(parts) > _IN_FULL and len(part.collection.entries) == 1}
     full = {run: part for run, part in parts.items() if run not in brief}
-    runs, attempts = maker.figure("runs"), maker.figure("attempts")
     opening = say(
-        "{} " + noun(runs, "run") + " with {} " + noun(attempts, "attempt") + ", in the order of time. Of each: its "
-        "facts, its items, what follows from the evidence, and the most telling thing about it.",
-        runs,
-        attempts,
+        "{} [run|runs] with {} [attempt|attempts], in the order of time. Of each: its facts, its items, what follows "
+        "from the evidence, and the most telling thing about it.",
+        whole.figure("runs"),
+        whole.figure("attempts"),
     )
     tables = []
     if full:
-        tables.append(_overview(maker, "Runs of several attempts" if brief else "All runs", full))
+        tables.append(_overview("Runs of several attempts" if brief else "All runs", full))
     if brief:
-        tables.append(_brief(maker, {run: parts[run] for run in parts if run in brief}))
+        tables.append(_brief({run: parts[run] for run in parts if run in brief}))
     anchors = links("run", full)
     sections = tuple(_run(part, run, anchors[run]) for run, part in full.items())
     return Section(
@@ -61,21 +59,26 @@ def runs_section(maker: Maker) -> Section:
     )
 
 
-def _overview(maker: Maker, title: str, parts: Mapping[str, Part]) -> Table:
+def _overview(title: str, parts: Mapping[str, Part]) -> Table:
     days = (("First concluded", "first_day"), ("Last concluded", "last_day"))
     columns = (*COUNTS, ("List price", "list_price"), *days)
-    lines = (((name(run), headline(part)), {"run": run}) for run, part in parts.items())
-    return maker.table(title, ("Run", "Most telling"), columns, lines)
+    lines = (((name(run), headline(part)), part) for run, part in parts.items())
+    return table(title, ("Run", "Most telling"), columns, lines)
 
 
-def _brief(maker: Maker, parts: Mapping[str, Part]) -> Table:
+def _brief(parts: Mapping[str, Part]) -> Table:
     lines = (
-        ((name(run), headline(part), name(e.attempt.item), _short(e)), {"run": run})
+        ((name(run), headline(part), name(e.attempt.item), _short(e)), part)
         for run, part in parts.items()
         for e in part.collection.entries
     )
     labels = ("Run", "Most telling", "Item", "Commit")
-    return maker.table("Runs of one attempt", labels, (*COUNTS[1:], *_ITEM_COLUMNS), lines)
+    return table("Runs of one attempt", labels, (*SUCCESSES, *_ITEM_COLUMNS), lines)
+
+
+def _item(entry: Entry) -> str:
+    """Its item; of our own runs, with the number of the attempt."""
+    return name(entry.name.removeprefix(f"{entry.attempt.run}/") if entry.attempt.own else entry.attempt.item)
 
 
 def _short(entry: Entry) -> str:
@@ -93,35 +96,26 @@ def _run(part: Part, run: str, anchor: str) -> Section:
 
 def _facts(part: Part) -> list[Sentence]:
     attempts, commits = part.figure("attempts"), part.figure("commits")
-    made = say("Items: {} " + noun(attempts, "attempt"), attempts)
-    at = say(" at {} " + noun(commits, "commit"), commits) if commits.value else say(", of which none names its commit")
-    facts = [
-        say("Time: began {}, last concluded {}, UTC.", part.figure("began"), part.figure("concluded")),
-        (*made, *at, "."),
-        _told(part, "agent"),
-        _told(part, "model"),
-        _successes(part),
-        say(
-            "Tokens: input {}, of which cached {}; output {}.",
-            part.figure("input_tokens"),
-            part.figure("cached_input_tokens"),
-            part.figure("output_tokens"),
-        ),
-        say("List price: {}.", part.figure("list_price")),
-        say("Model calls: {}; failed: {}.", part.figure("calls"), part.figure("failed_calls")),
-    ]
+    made = say("Items: {} [attempt|attempts]", attempts)
+    at = say(" at {} [commit|commits]", commits) if commits.value else (", of which none names its commit",)
+    facts = [say("Time: began {}, last concluded {}, UTC.", part.figure("began"), part.figure("concluded"))]
+    facts += [(*made, *at, "."), _told(part, "agent"), _told(part, "model"), _successes(part)]
     if attempts.value != 1:
         durations = (part.figure(f"wall_{which}") for which in ("shortest", "longest", "median"))
         facts.append(say("Durations: {} to {}, half of them below {}.", *durations))
     else:
-        facts.append(say("Duration: {}.", part.figure("wall_s")))
-    if any(e.attempt.billed_usd is not None for e in part.collection.entries):
+        facts.append(say("Duration: {}; exit code: {}.", part.figure("wall_s"), part.figure("exit_code")))
+    facts.append(say("Steps: {}; model calls: {}; failed: {}.", *map(part.figure, ("steps", "calls", "failed_calls"))))
+    tokens = map(part.figure, ("input_tokens", "cached_input_tokens", "output_tokens"))
+    facts.append(say("Tokens: input {}, of which cached {}; output {}.", *tokens))
+    facts.append(say("List price: {}.", part.figure("list_price")))
+    if part.figure("billed").value is not None:
         facts.append(say("Billed, as the agent reports: {}.", part.figure("billed")))
     return facts
 
 
 def _successes(part: Part) -> Sentence:
-    recorded, *others = (say(f"{title.lower()} {{}}", part.figure(measure)) for title, measure in COUNTS[1:])
+    recorded, *others = (say(f"{title.lower()} {{}}", part.figure(measure)) for title, measure in SUCCESSES)
     rate = say(" ({} of all)", part.figure("recorded_rate"))
     return ("Successes: ", *joined([(*recorded, *rate), *others]), ".")
 
@@ -141,5 +135,5 @@ def _told(part: Part, what: str) -> Sentence:
 
 
 def _items(part: Part) -> Table:
-    lines = (((name(e.attempt.item), _short(e)), {"attempt": e.name}) for e in part.collection.entries)
-    return part.table("Items", ("Item", "Commit"), _ITEM_COLUMNS, lines)
+    lines = (((_item(e), _short(e)), part.part(attempt=e.name)) for e in part.collection.entries)
+    return table("Items", ("Item", "Commit"), _ITEM_COLUMNS, lines)

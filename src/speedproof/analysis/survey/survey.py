@@ -7,8 +7,8 @@ from speedproof.analysis.survey.configuration import configuration_section
 from speedproof.analysis.survey.document import Survey
 from speedproof.analysis.survey.funnel import funnel_section
 from speedproof.analysis.survey.issues import issues_section
-from speedproof.analysis.survey.making import Maker
 from speedproof.analysis.survey.methodology import methodology_section
+from speedproof.analysis.survey.part import Part
 from speedproof.analysis.survey.patterns import patterns_section
 from speedproof.analysis.survey.recommendations import recommendations_section
 from speedproof.analysis.survey.retries import retries_section
@@ -38,9 +38,9 @@ _SECTIONS = (
 
 def survey(collection: Collection) -> Survey:
     """What a collection says altogether."""
-    maker = Maker(collection)
+    whole = Part(collection)
     with garbage.kept():
-        sections = tuple(section(maker) for section in _SECTIONS)
+        sections = tuple(section(whole) for section in _SECTIONS)
     return Survey(
         title=f"Survey of {', '.join(collection.archives)}",
         archives=collection.archives,

@@ -1,21 +1,22 @@
 """A survey as Markdown."""
 
+import re
 from collections.abc import Iterator
 
 from speedproof.analysis.survey.document import Chart, Section, Sentence, Survey, Table
 from speedproof.report.survey.values import cell, figure, place, sentence
 from speedproof.report.text import fenced, markdown, markdown_table
 
+_CODE = re.compile("&#96;(.*?)&#96;")
 _LONG = 2_000
 """Characters of a sentence."""
 
 
 def to_markdown(survey: Survey) -> str:
     """The whole document; whatever stands in an archive is plain text in it."""
-    parts = [f"# {markdown(survey.title)}"]
-    parts += ["- " + f"[{markdown(one.title)}](#{one.id})" for one in survey.sections]
-    text = parts[0] + "\n\n" + "\n".join(parts[1:])
-    return "\n\n".join([text, *(part for one in survey.sections for part in _section(one, 2))]) + "\n"
+    opening = f"# {markdown(survey.title)}\n\nMade by Speedproof {markdown(survey.speedproof)}."
+    contents = "\n".join(f"- [{markdown(one.title)}](#{one.id})" for one in survey.sections)
+    return "\n\n".join([opening, contents, *(part for one in survey.sections for part in _section(one, 2))]) + "\n"
 
 
 def _section(section: Section, depth: int) -> Iterator[str]:
@@ -29,13 +30,14 @@ def _section(section: Section, depth: int) -> Iterator[str]:
     for chart in section.charts:
         yield from _chart(chart)
     for quote in section.quotes:
-        yield f"{markdown(place(quote))}:\n\n{fenced(quote.text)}"
+        shows = f"{markdown(quote.shows)}, " if quote.shows else ""
+        yield f"{shows}{markdown(place(quote))}:\n\n{fenced(quote.text)}"
     for inner in section.sections:
         yield from _section(inner, depth + 1)
 
 
 def _words(one: Sentence) -> str:
-    return markdown(sentence(one), _LONG)
+    return _CODE.sub(r"<code>\1</code>", markdown(sentence(one), _LONG))
 
 
 def _table(table: Table) -> Iterator[str]:

@@ -15,7 +15,8 @@ _UNDER = "=-·"
 
 def to_text(survey: Survey) -> str:
     """The whole document, inert: no control character of an archive is in it."""
-    lines = [clean(survey.title), "=" * len(survey.title), ""]
+    title = one_line(survey.title)
+    lines = [title, "=" * len(title), f"Made by Speedproof {clean(survey.speedproof)}.", ""]
     for section in survey.sections:
         lines += _section(section, 0)
     return "\n".join(lines).rstrip() + "\n"
@@ -36,7 +37,7 @@ def _section(section: Section, depth: int) -> Iterator[str]:
     for chart in section.charts:
         yield from _chart(chart)
     for quote in section.quotes:
-        yield f"  {place(quote)}"
+        yield f"  {f'{one_line(quote.shows)}: ' if quote.shows else ''}{place(quote)}"
         yield f"    {one_line(quote.text)}"
     if section.quotes:
         yield ""
@@ -47,9 +48,7 @@ def _section(section: Section, depth: int) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     heads = [column.title for column in table.columns]
     rows = [[cell(c, column.unit) for c, column in zip(line.cells, table.columns, strict=True)] for line in table.lines]
-    right = [
-        bool(table.lines) and all(is_number(line.cells[n]) for line in table.lines) for n in range(len(table.columns))
-    ]
+    right = [is_number(column) for column in table.columns]
     widths = [max(len(one_line(text)) for text in column) for column in zip(heads, *rows, strict=True)]
     yield one_line(table.title)
     for row in [heads, *rows]:

@@ -1,10 +1,14 @@
 """Figures and sentences as people read them."""
 
+from itertools import groupby
+
 from speedproof.analysis.measures import Figure
 from speedproof.analysis.measures.measure import Unit
-from speedproof.analysis.survey.document import Cell, Quote, Sentence
-from speedproof.report.text import clean, one_line, usd
+from speedproof.analysis.survey.document import Cell, Column, Quote, Sentence
+from speedproof.report.text import clean, one_line, plural, usd
 
+_LONG = 10_000
+"""Seconds from which a time is shown in hours."""
 _CUT = 80
 """Characters of a text in a table's cell."""
 
@@ -20,6 +24,8 @@ def shown(value: float | str | None, unit: Unit, *, limit: int = 400) -> str:
     if unit == "%":
         return f"{value:.1f} %"
     if unit == "s":
+        if value >= _LONG:
+            return f"{value / 3600:,.1f} h"
         return f"{value:,.1f} s" if value >= 10 else f"{value:,.2f} s"
     if unit == "h":
         return f"{value:,.1f} h"
@@ -49,13 +55,13 @@ def parts(one: Sentence) -> list[tuple[str, Figure | None]]:
     unknown = [part.unknown for part in one if isinstance(part, Figure) and part.unknown and part.value is not None]
     once = len(unknown) > 1 and len(set(unknown)) == 1
     shown_parts: list[tuple[str, Figure | None]] = []
-    for part in one:
-        if isinstance(part, str):
-            shown_parts.append((clean(part), None))
+    for is_text, members in groupby(one, key=lambda part: isinstance(part, str)):
+        if is_text:
+            shown_parts.append((clean("".join(map(str, members))), None))
         else:
-            shown_parts.append((_bare(part) if once else figure(part), part))
+            shown_parts += ((_bare(p) if once else figure(p), p) for p in members if isinstance(p, Figure))
     if once:
-        shown_parts.append((f" Unknown, and not in it: {unknown[0]:,} attempts.", None))
+        shown_parts.append((f" Of {plural(unknown[0], 'attempt')} it is unknown.", None))
     return shown_parts
 
 
@@ -70,6 +76,6 @@ def place(quote: Quote) -> str:
     return one_line(f"{quote.file}{line}", 300)
 
 
-def is_number(one: Cell) -> bool:
-    """Whether a cell holds a number, or the lack of one."""
-    return not isinstance(one.value, str)
+def is_number(column: Column) -> bool:
+    """Whether its cells hold numbers, or the lack of one."""
+    return column.measure is not None and column.unit != "text"

@@ -1,18 +1,21 @@
 """What the attempts of a whole collection are to each other: turns at a commit, equal patches, runs at the same time.
 
-Every attempt is looked at once, however many questions are asked; the dimensions at the end are answers to them.
+Every attempt is looked at once, however many questions are asked.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from speedproof.analysis.collection import DIMENSIONS, Collection, Entry
-from speedproof.analysis.collection.dimensions import Plain
+from speedproof.analysis.collection.entry import Entry
 from speedproof.journal.foreign_parts import plain_name
+
+if TYPE_CHECKING:
+    from speedproof.analysis.collection.collection import Collection
 
 Turn = Literal["first", "retry", "concurrent"]
 Rule = Literal["recorded", "exit_and_patch", "strict", "confirmed", "proven"]
@@ -30,12 +33,14 @@ _COMPARED = 1_000
 """Of so many attempts with the same patch a later one is looked at beside."""
 _PERIODS = 24
 """Periods that a collection has at most."""
+_ALIKE = 3
+"""Failures of one kind in a run, after which going on is throwing attempts away."""
 
 
 class History:
     """The attempts of one collection, each beside the others."""
 
-    def __init__(self, whole: Collection) -> None:
+    def __init__(self, whole: "Collection") -> None:
         self._whole = whole
 
     @cached_property
@@ -153,6 +158,21 @@ class History:
         return found
 
     @cached_property
+    def alike(self) -> frozenset[str]:
+        """Attempts that failed through infrastructure or provider, in the way of three before them in their run."""
+        found: set[str] = set()
+        for members in self._whole.by_run.values():
+            seen: Counter[str] = Counter()
+            for entry in members:
+                kind = entry.attempt.fingerprint
+                if kind is None or entry.failure is None or entry.failure.fault not in ("infrastructure", "model"):
+                    continue
+                if seen[kind] >= _ALIKE:
+                    found.add(entry.name)
+                seen[kind] += 1
+        return frozenset(found)
+
+    @cached_property
     def because(self) -> Mapping[str, str]:
         """Attempt recorded as a failure at a commit with recorded successes → what explains the difference."""
         found: dict[str, str] = {}
@@ -160,15 +180,6 @@ class History:
             if self.states["recorded"].get(commit) == "mixed":
                 found |= _explained(every)
         return found
-
-
-def history(chosen: Collection) -> History:
-    """The history of all that a collection was chosen from."""
-    whole = chosen.whole or chosen
-    if "history" not in whole.known:
-        whole.known["history"] = History(whole)
-    found: History = whole.known["history"]
-    return found
 
 
 class _Ended:
@@ -233,52 +244,3 @@ def _configured_otherwise(one: Entry, other: Entry) -> bool:
         return True
     others = ((a.budget_s, b.budget_s), (a.prompt_template_sha256, b.prompt_template_sha256))
     return any(None not in pair and pair[0] != pair[1] for pair in others)
-
-
-def _at_commit(rule: Rule) -> Callable[[Entry, Collection], Plain]:
-    return lambda e, c: history(c).states[rule].get(e.attempt.commit or "")
-
-
-def _previously(of: Callable[[Entry], Plain]) -> Callable[[Entry, Collection], Plain]:
-    return lambda e, c: of(earlier) if (earlier := history(c).previous.get(e.name)) else None
-
-
-def _period(entry: Entry, collection: Collection) -> Plain:
-    return None if entry.at is None else history(collection).periods[entry.at.date()].isoformat()
-
-
-DIMENSIONS |= {
-    "agent_evidence": ("what the agent's name rests on", lambda e, _: e.attempt.agent.confidence),
-    "period": ("first day of the period it falls into: periods are parted by days without attempts", _period),
-    "commit_attempts": (
-        "attempts at its commit",
-        lambda e, c: len(c.by_commit[e.attempt.commit]) if e.attempt.commit else None,
-    ),
-    "commit_tried": (
-        "the runs in which its commit was tried: alone (one attempt), batch (more), both",
-        lambda e, c: history(c).ways.get(e.attempt.commit or ""),
-    ),
-    "turn": (
-        "what it is at its commit: first; retry: another had ended before its run, or in its run it, began; concurrent",
-        lambda e, c: history(c).turns.get(e.name),
-    ),
-    "after_failure": (
-        "of a retry: class of the diagnosis of the attempt before it",
-        _previously(lambda e: e.failure.value if e.failure else None),
-    ),
-    "after_recorded": (
-        "of a retry: whether the attempt before it is recorded as a success",
-        _previously(SUCCESS["recorded"]),
-    ),
-    "mixed_because": (
-        "of a failure at a commit with successes, as recorded: infrastructure, provider, configuration or unexplained",
-        lambda e, c: history(c).because.get(e.name),
-    ),
-    **{
-        f"{rule}_at_commit": (
-            f"whether the attempts at its commit succeed, by the rule {rule}: always, mixed, never",
-            _at_commit(rule),
-        )
-        for rule in SUCCESS
-    },
-}
