@@ -13,7 +13,14 @@ import typer
 from command_line import PROGRAM, call, environment, read_json, run
 from small_project import EXPERT, Project, git, make_project, task_of, write_suite
 from speedproof.analysis import RunReport, run_report, spending
+from speedproof.analysis.audit import audit
+from speedproof.analysis.catalog import asked, build_catalog
+from speedproof.analysis.claims import check_claims
+from speedproof.analysis.comparison import compare
+from speedproof.analysis.errors import errors
+from speedproof.analysis.measures import measured
 from speedproof.analysis.scores.run_scores import scores
+from speedproof.analysis.survey import survey
 from speedproof.analysis.verdicts import run_verdicts
 from speedproof.archives import import_archive
 from speedproof.archives.export import export_run
@@ -42,15 +49,22 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     "agents check": check_agent,
     "agents install": install_agent,
     "agents list": list_agents,
+    "analyze": survey,
+    "audit": audit,
+    "catalog": build_catalog,
+    "claims check": check_claims,
+    "compare": compare,
     "cost": spending,
     "demo": demo_plan,
     "doctor": examine,
+    "errors": errors,
     "evaluate": evaluate_run,
     "explain": explain,
     "export": export_run,
     "gc": keep_house,
     "import": import_archive,
     "judge": single_suite,
+    "measures": measured,
     "plan": make_plan,
     "qualify": qualify_suite,
     "replay": replay_attempt,
@@ -60,6 +74,7 @@ LIBRARY: dict[str, Callable[..., Any]] = {
     "run": execute_run,
     "schema": suite_schema,
     "scores": scores,
+    "sql": asked,
     "status": progress_of,
     "stop": stop_run,
     "suite from-commits": suite_from_commits,
