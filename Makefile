@@ -11,7 +11,8 @@ test: .venv/ready
 	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/pytest -n 2 --max-worker-restart 0
+	.venv/bin/pytest -m alone
+	.venv/bin/pytest -m "not alone" -n 2 --dist loadfile --max-worker-restart 0
 
 .venv/ready: requirements.lock pyproject.toml scripts/bootstrap
 	scripts/bootstrap
