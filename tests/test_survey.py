@@ -176,3 +176,8 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) ->
 
 def test_attempts_are_told_by_commit(collection: Collection) -> None:
     assert measured(collection, "attempts", {"commit": HUMAN[:8]}).value == 4
+
+
+def test_an_attempt_of_ours_that_cannot_be_read_is_named(collection: Collection) -> None:
+    made = survey(replace(collection, unread=("run/item/01: damaged record",)))
+    assert "whose record cannot be read: `run/item/01`" in to_text(made).replace("\n", " ")

@@ -7,7 +7,7 @@ from speedproof.analysis.interval import Interval, interval
 from speedproof.analysis.reading import attempted, evaluation_file
 from speedproof.analysis.signatures import Opined, Signature, decided, said_of
 from speedproof.analysis.standing import Standing
-from speedproof.diagnosis import derive
+from speedproof.diagnosis import derive, derived
 from speedproof.journal import (
     Attempt,
     AttemptStore,
@@ -207,10 +207,9 @@ def newest_status(store: AttemptStore) -> Status | None:
 
     A harness that was killed derived none: then what the rules say now of the facts it left.
     """
-    names = [p.name.removesuffix(".json") for p in (store.folder / "derived").glob("[!.]*.json")]
-    found = [s for s in map(store.status, names) if s is not None]
-    if found:
-        return max(found, key=lambda s: s.derived_at)
+    found = derived(store)
+    if found is not None:
+        return found
     alive = store.read().state == "open" and RunStore(store.folder.parents[2]).is_locked()
     return None if alive else derive(store, alive=False)
 

@@ -17,7 +17,7 @@ from speedproof.archives.patch import patch_of
 from speedproof.archives.prompt import of_file
 from speedproof.archives.settings import as_text, configured
 from speedproof.archives.shown import added_lines, look_for_expert
-from speedproof.diagnosis import derive
+from speedproof.diagnosis import derive, derived
 from speedproof.diagnosis.calls import classify
 from speedproof.diagnosis.facts import Facts, excerpt
 from speedproof.diagnosis.fingerprint import fingerprint
@@ -189,9 +189,7 @@ def settings_of(store: AttemptStore) -> Iterator[Seen]:
 
 def status_of_own(store: AttemptStore) -> Status:
     """The status derived last; what the rules say now where none was derived."""
-    found = [store.status(path.stem) for path in sorted((store.folder / "derived").glob("[!.]*.json"))]
-    known = [status for status in found if status is not None]
-    return max(known, key=lambda status: status.derived_at) if known else derive(store, alive=False)
+    return derived(store) or derive(store, alive=False)
 
 
 def _sources(run: RunStore) -> Mapping[str, Source]:

@@ -7,17 +7,12 @@ import typer
 
 from speedproof.analysis.collection import collect, garbage
 from speedproof.analysis.survey import survey
-from speedproof.cli.stored import DEFAULT_STATE, Json, State
+from speedproof.cli.stored import DEFAULT_STATE, Json, Sources, State
 from speedproof.errors import InputError
 
 
 def analyze(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN|ARCHIVE]...", help="Runs and archives, by id, beginning or folder; all by default."
-        ),
-    ] = None,
+    sources: Sources = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write HTML, Markdown, text and JSON there.")
     ] = None,
@@ -34,7 +29,7 @@ def analyze(
     if legacy and data_dir is None:
         raise InputError("--legacy is about the data files", hint="add --data-dir FOLDER")
     with garbage.kept():
-        _analyze(names or [], output, data_dir, state, legacy=legacy, as_json=as_json)
+        _analyze(sources or [], output, data_dir, state, legacy=legacy, as_json=as_json)
 
 
 def _analyze(

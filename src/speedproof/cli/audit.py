@@ -11,7 +11,7 @@ from speedproof.analysis.audit import audit as audited
 from speedproof.analysis.collection import collect
 from speedproof.cli.console import console
 from speedproof.cli.exit_code import FINDINGS
-from speedproof.cli.stored import DEFAULT_STATE, Json, State
+from speedproof.cli.stored import DEFAULT_STATE, Json, Sources, State
 from speedproof.errors import InputError
 from speedproof.report.audit import print_audit, print_rules
 from speedproof.report.sarif import sarif as as_sarif
@@ -35,12 +35,7 @@ _LEVELS: dict[Level, Severity | None] = {
 
 
 def audit(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[RUN|ARCHIVE]...", help="Ids of runs and archives, or imported folders (default: all)."
-        ),
-    ] = None,
+    sources: Sources = None,
     only: Annotated[
         list[str] | None, typer.Option("--rule", metavar="ID", help="Ask only this rule; may be given again.")
     ] = None,
@@ -60,7 +55,7 @@ def audit(
         return
     if sarif is not None and not sarif.parent.is_dir():
         raise InputError("there is no such folder to write to", file=sarif.parent, hint="make it, or name another file")
-    found = audited(collect(names or (), state), state, only or ())
+    found = audited(collect(sources or (), state), state, only or ())
     if sarif is not None:
         sarif.write_text(as_sarif(found), encoding="utf-8")
     if as_json:

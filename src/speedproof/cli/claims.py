@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from speedproof.cli.console import console
+from speedproof.cli.exit_code import FINDINGS
 from speedproof.cli.stored import DEFAULT_STATE, Json, State, store_of
 from speedproof.errors import InputError
 
 _REPORT, _BEGINNING = b'"speedproof/', 200
 """What stands in the first bytes of each of our reports."""
-SOME_FAIL = 1
-"""Exit code: a claim fails, claims contradict each other, or a figure of a report differs. 2 means bad input."""
 
 app = typer.Typer(help="Hold statements against the attempts they are about.", no_args_is_help=True)
 
@@ -57,7 +56,7 @@ def _check_claims(file: Path, sources: list[str], state: Path, *, verbose: bool,
     else:
         print_checks(checks, console(), verbose=verbose)
     if not checks.sound:
-        raise typer.Exit(SOME_FAIL)
+        raise typer.Exit(FINDINGS)
 
 
 def _check_report(file: Path, report: dict[str, Any], sources: list[str], state: Path, *, as_json: bool) -> None:
@@ -85,7 +84,7 @@ def _check_report(file: Path, report: dict[str, Any], sources: list[str], state:
     else:
         print_again(again, console())
     if again.differing:
-        raise typer.Exit(SOME_FAIL)
+        raise typer.Exit(FINDINGS)
 
 
 def _report(file: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Exit codes: what `run` and `resume` say of a run that is over, and `audit` of what it found."""
+"""Exit codes: what `run` and `resume` say of a run that is over, and `audit` and `claims check` of what they found."""
 
 from collections.abc import Iterable
 

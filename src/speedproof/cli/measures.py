@@ -6,16 +6,13 @@ from typing import Annotated
 import typer
 
 from speedproof.cli.console import console
-from speedproof.cli.stored import DEFAULT_STATE, Json, State
+from speedproof.cli.stored import DEFAULT_STATE, Json, Sources, State
 from speedproof.errors import InputError
 
 
 def measures(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A measure (default: list all).")] = None,
-    sources: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[RUN|ARCHIVE]...", help="What to measure (default: all there is)."),
-    ] = None,
+    sources: Sources = None,
     where: Annotated[
         list[str] | None,
         typer.Option("--where", metavar="DIMENSION=VALUE", help="Attempts to choose, such as run_items='>= 2'."),

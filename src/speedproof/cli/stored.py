@@ -15,6 +15,12 @@ State = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, its beginning, or latest.")]
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN|ARCHIVE]...", help="Runs and archives, by id, beginning or imported folder (default: all)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 DEFAULT_STATE = Path("state")

@@ -6,6 +6,6 @@ themselves (journal), reading what one agent leaves behind (agents).
 """
 
 from speedproof.diagnosis.fingerprint import fingerprint
-from speedproof.diagnosis.status import RULES, derive
+from speedproof.diagnosis.status import RULES, derive, derived
 
-__all__ = ["RULES", "derive", "fingerprint"]
+__all__ = ["RULES", "derive", "derived", "fingerprint"]

@@ -22,6 +22,13 @@ RULES = "rules-3"
 _GAVE_UP = re.compile(r"\b(?:give|gave|giving) up\b", re.IGNORECASE)
 
 
+def derived(store: AttemptStore) -> Status | None:
+    """The status derived last, by whichever rules; null when none was. Raises RecordError when one is damaged."""
+    names = [path.name.removesuffix(".json") for path in (store.folder / "derived").glob("[!.]*.json")]
+    found = [status for status in map(store.status, names) if status is not None]
+    return max(found, key=lambda status: status.derived_at, default=None)
+
+
 def derive(store: AttemptStore, *, alive: bool = True, now: datetime | None = None) -> Status:
     """The status of a sealed attempt, or of an open one whose harness is gone. Reads facts, writes nothing.
 

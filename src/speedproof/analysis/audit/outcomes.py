@@ -206,7 +206,7 @@ def with_error(subject: Subject) -> Iterator[Found | Unseen]:
     "Failure with a finished agent and a patch",
     why="The agent reached its end, says it succeeded, and left a patch: a harness that asks for a commit, or gives up "
     "too early, throws good work away.",
-    do="Judge the patch like any other (`speedproof evaluate`), and find out what the harness missed.",
+    do="Judge the patch like any other (`speedproof judge`), and find out what the harness missed.",
 )
 def finished_patch(subject: Subject) -> Iterator[Found | Unseen]:
     """Recorded failure, and all evidence of an attempt that did what it should."""

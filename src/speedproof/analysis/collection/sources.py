@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from speedproof.analysis.collection import garbage
@@ -14,6 +15,7 @@ from speedproof.archives.store import ArchiveStore, archives
 from speedproof.errors import InputError
 from speedproof.journal import RunStore, Store
 from speedproof.journal.foreign import ForeignAttempt
+from speedproof.journal.foreign_parts import SettingSeen
 
 _NAMED = 10
 """Runs and archives that are named where one is not found."""
@@ -36,8 +38,7 @@ def collect(names: Sequence[str], state: Path) -> Collection:
     with garbage.kept():
         for one in found:
             read += ((a, None) for a in one.attempts()) if isinstance(one, ArchiveStore) else _of_run(one, unread)
-        settings = lambda: tuple(seen for one in imported for seen in one.settings())  # noqa: E731 - when asked for
-        return Collection.of(_named(read), [one.id for one in found], unread, settings)
+        return Collection.of(_named(read), [one.id for one in found], unread, partial(_settings, imported))
 
 
 def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
@@ -50,6 +51,10 @@ def sources(names: Sequence[str], state: Path) -> list[ArchiveStore | RunStore]:
         one = _archive(name, known) or _run(name, known, Store(state))
         found.setdefault(one.id, one)
     return list(found.values())
+
+
+def _settings(imported: Iterable[ArchiveStore]) -> tuple[SettingSeen, ...]:
+    return tuple(seen for one in imported for seen in one.settings())
 
 
 def _archive(name: str, known: Sequence[ArchiveStore]) -> ArchiveStore | None:

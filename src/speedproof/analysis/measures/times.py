@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from speedproof.analysis.collection import Collection, Entry
-from speedproof.analysis.measures.measure import Value, count_where, measure, over, summed
+from speedproof.analysis.measures.measure import Value, measure, over, summed
 
 
 def _day(moment: datetime) -> str:
@@ -78,17 +78,6 @@ def began(chosen: Collection) -> Value:
 def concluded(chosen: Collection) -> Value:
     """When the last of the attempts was concluded, UTC."""
     return _moment(chosen, _at, max, _second)
-
-
-@measure("attempts")
-def over_budget(chosen: Collection) -> Value:
-    """Attempts that ran longer than the time they were given."""
-    return count_where(chosen, _over)
-
-
-def _over(entry: Entry) -> bool | None:
-    wall, budget = entry.attempt.wall_s, entry.attempt.budget_s
-    return None if wall is None or budget is None else wall > budget
 
 
 def _at(entry: Entry) -> datetime | None:

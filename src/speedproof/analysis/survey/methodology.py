@@ -1,8 +1,11 @@
 """The methodology: what was read, and what each figure rests on."""
 
-from speedproof.analysis.survey.document import Section
+from collections.abc import Iterable
+
+from speedproof.analysis.collection import Collection
+from speedproof.analysis.survey.document import Section, Sentence
 from speedproof.analysis.survey.part import Part, table
-from speedproof.analysis.survey.phrases import say
+from speedproof.analysis.survey.phrases import named, say
 
 
 def methodology_section(whole: Part) -> Section:
@@ -18,6 +21,7 @@ def methodology_section(whole: Part) -> Section:
             f("attempts_with_log"),
         ),
         say("Attempts are found by what files hold. Second copies of an attempt, and controls, count nowhere."),
+        *_apart(whole.collection),
     )
     facts = (
         say("What an archive claims is kept as recorded; every other field follows from the files."),
@@ -77,3 +81,12 @@ def methodology_section(whole: Part) -> Section:
             table("Where tokens are told", ("Source",), columns, (((name,), part) for name, part in sources.items())),
         ),
     )
+
+
+def _apart(collection: Collection) -> Iterable[Sentence]:
+    """Attempts of our own that count nowhere, by name."""
+    if collection.under_way:
+        yield (*say("So do those that are being made now: "), *named(e.name for e in collection.under_way), ".")
+    if collection.unread:
+        names = (one.partition(": ")[0] for one in collection.unread)
+        yield (*say("So do those whose record cannot be read: "), *named(names), "; `speedproof audit` says why.")

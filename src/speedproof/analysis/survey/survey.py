@@ -1,7 +1,7 @@
 """All sections of a survey, in their order."""
 
 from speedproof import __version__
-from speedproof.analysis.collection import Collection, garbage
+from speedproof.analysis.collection import Collection
 from speedproof.analysis.survey.commits import commits_section
 from speedproof.analysis.survey.configuration import configuration_section
 from speedproof.analysis.survey.document import Survey
@@ -39,11 +39,9 @@ _SECTIONS = (
 def survey(collection: Collection) -> Survey:
     """What a collection says altogether."""
     whole = Part(collection)
-    with garbage.kept():
-        sections = tuple(section(whole) for section in _SECTIONS)
     return Survey(
         title=f"Survey of {', '.join(collection.archives)}",
         archives=collection.archives,
         speedproof=__version__,
-        sections=sections,
+        sections=tuple(section(whole) for section in _SECTIONS),
     )
