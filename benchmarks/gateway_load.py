@@ -203,13 +203,13 @@ def request(port: int, key: str, stream: bool) -> bytes:
             }
         )
         messages.append({"role": "tool", "tool_call_id": number, "content": last})
-        short = REQUEST_BYTES - len(json.dumps(body))
+        short = REQUEST_BYTES - len(_written(body))
         if short <= 0:
             break
         messages[-1]["content"] = last.replace("step-00000000", "an earlier step")
         at += 1500
-    messages[-1]["content"] = last[:short] if len(json.dumps(body)) + short > 0 else last
-    raw = json.dumps(body).encode()
+    messages[-1]["content"] = last[: len(last) + short]
+    raw = _written(body)
     head = (
         "POST /v1/chat/completions HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
@@ -223,6 +223,11 @@ def request(port: int, key: str, stream: bool) -> bytes:
         f"Content-Length: {len(raw)}",
     )
     return "\r\n".join(head).encode() + b"\r\n\r\n" + raw
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """JSON as the agents' HTTP clients write it: without spaces, and in UTF-8."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def caller(pipe: "Connection[Any, Any]") -> None:

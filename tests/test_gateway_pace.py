@@ -68,7 +68,7 @@ class Call:
         self.task = asyncio.ensure_future(self._run(pace))
 
     async def _run(self, pace: Pace) -> None:
-        async with pace.slot() as slot:
+        with await pace.slot() as slot:
             self.slot = slot
             self.beyond = pace.window is not None and pace.in_flight > pace.window
             if self._order is not None:
@@ -173,7 +173,7 @@ def test_a_window_that_holds_nothing_back_does_not_grow() -> None:
         for call in calls:
             await call.finish()
         for _ in range(100):
-            async with heard.pace.slot() as slot:
+            with await heard.pace.slot() as slot:
                 slot.answered()
         assert heard.pace.window == 10.0
 
@@ -184,14 +184,14 @@ def test_a_wait_that_the_provider_asks_of_one_call_holds_for_all_and_is_recorded
     async def run() -> None:
         heard = Heard()
         loop = asyncio.get_running_loop()
-        async with heard.pace.slot() as slot:
+        with await heard.pace.slot() as slot:
             slot.slowed("rate_limited", 30.0)
             slot.slowed("rate_limited", 5.0)  # the shorter one is past before
         start = loop.time()
-        async with heard.pace.slot():
+        with await heard.pace.slot():
             assert loop.time() - start == pytest.approx(30, abs=0.01)
         other = heard.paces.of("anthropic api.anthropic.com")
-        async with other.slot():
+        with await other.slot():
             assert loop.time() - start == pytest.approx(30, abs=0.01)
         [change] = heard.changes
         assert change.not_before is not None
@@ -204,7 +204,7 @@ def test_a_wait_that_the_provider_asks_of_one_call_holds_for_all_and_is_recorded
 def test_a_call_cancelled_while_it_waits_gives_way_to_the_next() -> None:
     async def run() -> None:
         heard = Heard()
-        async with heard.pace.slot() as slot:
+        with await heard.pace.slot() as slot:
             slot.slowed("rate_limited")
             calls = [Call(heard.pace) for _ in range(3)]
             await settle()
@@ -221,7 +221,7 @@ def test_a_call_cancelled_while_it_waits_gives_way_to_the_next() -> None:
 def test_a_call_that_comes_when_a_wait_has_just_ended_does_not_overtake_those_that_waited() -> None:
     async def run() -> None:
         heard = Heard()
-        async with heard.pace.slot() as slot:
+        with await heard.pace.slot() as slot:
             slot.slowed("rate_limited", 30.0)
         order: list[Call] = []
         calls = [Call(heard.pace, order)]
@@ -249,7 +249,7 @@ def test_the_run_is_told_once_that_a_provider_is_down_and_again_after_it_had_ans
         ]
         assert heard.pace.down is heard.downs[0]
         heard.pace.report_down(F.LOGIN_EXPIRED, "expired", None)
-        async with heard.pace.slot() as slot:
+        with await heard.pace.slot() as slot:
             slot.answered()
         assert heard.pace.down is None
         heard.pace.report_down(F.LOGIN_EXPIRED, "expired", None)

@@ -2,14 +2,14 @@
 
 import gc
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from speedproof.gateway.protocols import Route
 from speedproof.gateway.protocols.dialect import MOST_ILLEGAL, Dialect, Unreadable, find_illegal
+from speedproof.gateway.strict_json import Malformed, TooMany, read_object
 from speedproof.journal.base import canonical_json
 from speedproof.journal.call import Illegal, IllegalKind, Watched
 
@@ -22,17 +22,6 @@ _MOST_REPAIRED = 1_000
 """Outputs supplied in one conversation: an agent that leaves calls open leaves one in every turn."""
 _MOST_SOUGHT = 10_000_000
 """Objects looked through for the places of all of them."""
-_MOST_OPENED = 500_000
-_MOST_COMMAS = 500_000
-"""Of lists and objects, and of their members, in one body: far more than the longest conversation has."""
-
-
-class Malformed(ValueError):
-    """The body of a model request is no JSON object."""
-
-
-class TooMany(Malformed):
-    """The body of a model request may hold more values than can be read in good time."""
 
 
 @dataclass(frozen=True)
@@ -82,36 +71,17 @@ def read_request(route: Route, raw: bytes, rules: Rules) -> Asked:
     a conversation repaired where the rules say so, and tools that the provider would run on the open network (such as
     web search) taken out: the sandbox has no network, so neither has its model. Raises Malformed."""
     assert route.dialect is not None
-    if raw.count(b"[") + raw.count(b"{") > _MOST_OPENED or raw.count(b",") > _MOST_COMMAS:
-        raise TooMany
+    collecting = gc.isenabled()
+    gc.disable()  # there is no garbage yet, and to look for it among many new objects takes longer than to read them
     try:
-        with _without_collector():
-            body = json.loads(raw.decode(), object_pairs_hook=_once)
-            if not isinstance(body, dict) or len({key.casefold() for key in body}) < len(body):
-                raise Malformed  # in Go, which Ollama is written in, a key is the same in any spelling
-            return _read(route, route.dialect, raw, body, rules)
+        return _read(route, route.dialect, raw, read_object(raw), rules)
+    except TooMany:
+        raise
     except (ValueError, RecursionError) as error:
         raise Malformed from error
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No search for garbage while there is none: among many new objects it takes twenty times as long as reading."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
     finally:
-        if before:
+        if collecting:
             gc.enable()
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises Malformed for a key given twice: the provider might read the one that we did not."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Malformed
-    return found
 
 
 def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rules: Rules) -> Asked:
@@ -136,16 +106,19 @@ def _read(route: Route, dialect: Dialect, raw: bytes, body: dict[str, Any], rule
         entries, illegal = None, ()
     if rules.repair:
         illegal = _repair(dialect, sent, illegal)
+    unchanged = sent == body
+    asked = _parameters(dialect, body)
+    going = asked if unchanged else _parameters(dialect, sent)
     return Asked(
         model=None if asked_model is None else asked_model[:200],
         sent_model=None if model is None else model[:200],
         stream=stream if route.model_call else None,
-        asked=_parameters(dialect, body) | ({"hosted_tools": hosted[:_MOST_TOOLS]} if hosted else {}),
-        sent=_parameters(dialect, sent) | ({} if model is None or "model" in sent else {"model": model[:200]}),
+        asked=asked | ({"hosted_tools": hosted[:_MOST_TOOLS]} if hosted else {}),
+        sent=going | ({} if model is None or "model" in sent else {"model": model[:200]}),
         tools=tuple(tool.name[:100] for tool in dialect.tools(body)[:_MOST_TOOLS]),
         messages=entries,
         path=path,
-        body=raw if sent == body else json.dumps(sent).encode(),
+        body=raw if unchanged else json.dumps(sent).encode(),
         usage_added=usage_added,
         remote=_remote(dialect, sent),
         watched={name: _watched(dialect, body, sent, name, pins) for name in rules.watch if route.model_call},
@@ -208,12 +181,18 @@ def _parameters(dialect: Dialect, body: Mapping[str, Any]) -> dict[str, Any]:
 def _remote(dialect: Dialect, body: Mapping[str, Any]) -> str | None:
     """The first field that makes the provider fetch a file from the network or recall one that it keeps."""
     recalled = next((name for name in sorted(dialect.recalled) if body.get(name) is not None), None)
+    if recalled is not None:
+        return recalled
+    names = dialect.remote_names
     pending = [body.get(name) for name in dialect.content - {"tools", "functions"}]
-    while recalled is None and pending:
+    while pending:
         node = pending.pop()
         if isinstance(node, list):
             pending += node
         elif isinstance(node, dict):
-            recalled = next((str(k)[:200] for k, v in node.items() if dialect.is_remote(str(k), v)), None)
-            pending += [value for value in node.values() if isinstance(value, dict | list)]
-    return recalled
+            for name, value in node.items():
+                if (name in names or name.endswith("_url")) and dialect.is_remote(name, value):
+                    return str(name[:200])
+                if isinstance(value, dict | list):
+                    pending.append(value)
+    return None

@@ -57,6 +57,11 @@ async def read_body(request: web.BaseRequest, into: list[bytes], place: Place) -
     if (request.content_length or 0) > MOST_BYTES:
         raise _too_large()
     try:
+        if request.content.is_eof():  # all of it came with the head
+            into.append(request.content.read_nowait())
+            if len(into[0]) > LARGE:
+                await place.take()
+            return
         size = 0
         async with asyncio.timeout(LONGEST_S) as limit:
             async for chunk in request.content.iter_any():

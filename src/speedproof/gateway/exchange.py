@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import time
+from collections.abc import Iterator
 
 import aiohttp
 from aiohttp import web
@@ -13,7 +14,7 @@ from speedproof.gateway.body import Place
 from speedproof.gateway.budget import least_usage
 from speedproof.gateway.heavy import Heavy
 from speedproof.gateway.intake import Intake, cut_off, take_in
-from speedproof.gateway.passing import AgentGone, Passing
+from speedproof.gateway.passing import AgentGone, Passing, abort
 from speedproof.gateway.protocols import route
 from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.refusal import Refusal, of_flood, of_illegal, of_limit
@@ -60,8 +61,7 @@ class Exchange:
         try:
             return await self._serve(place)
         except AgentGone:
-            if self._request.transport is not None:
-                self._request.transport.abort()
+            abort(self._request)
             return web.Response()  # to nobody
         finally:
             place.give_back()
@@ -138,7 +138,8 @@ class Exchange:
         if session.overflowed:
             session.stop(StopCause.STEPS)
             raise _full()
-        if not any(hmac.compare_digest(key.encode(errors="replace"), session.token.encode()) for key in self._keys()):
+        token = session.token.encode()
+        if not any(hmac.compare_digest(key.encode(errors="replace"), token) for key in self._keys()):
             raise Refusal(401, "Incorrect API key provided: this attempt has a key of its own.", "invalid_api_key")
         if self._request.headers.get("Upgrade"):
             raise Refusal(426, "WebSocket and other upgrades are not offered; use HTTP.", "upgrade_not_supported")
@@ -159,12 +160,13 @@ class Exchange:
             session.stop(StopCause.PROTOCOL)
             raise of_illegal(open_[0])
 
-    def _keys(self) -> list[str]:
+    def _keys(self) -> Iterator[str]:
         """The keys that the agent shows, wherever its protocol has their place."""
         headers = self._request.headers
-        shown = [headers.get("x-api-key"), headers.get("api-key"), headers.get("x-goog-api-key")]
-        shown += [headers.get("Authorization", "").removeprefix("Bearer "), self._request.query.get("key")]
-        return [key for key in shown if key]
+        yield headers.get("Authorization", "").removeprefix("Bearer ")
+        for name in ("x-api-key", "api-key", "x-goog-api-key"):
+            yield headers.get(name, "")
+        yield self._request.query.get("key", "")
 
     async def _forward(self) -> web.StreamResponse:
         """Ask the provider, and pass on the answer that stands. Raises Refusal, AgentGone."""

@@ -106,18 +106,18 @@ class Forwarder(ABC):
         response: aiohttp.ClientResponse,
         chunks: AsyncIterator[bytes],
     ) -> tuple[CIMultiDict[str], AsyncIterator[bytes]]:
-        """Headers and body for the agent, out of the provider's."""
-        headers = CIMultiDict((k, v) for k, v in response.headers.items() if k.lower() not in _NEVER_RETURNED)
-        return headers, chunks
+        """Headers, secrets removed, and body for the agent, out of the provider's."""
+        secrets = self.secrets
+        kept = ((k, v) for k, v in response.headers.items() if k.lower() not in _NEVER_RETURNED)
+        return CIMultiDict((k, hide(_text(v), secrets)) for k, v in kept), chunks
 
     @asynccontextmanager
     async def answer(self, request: Request, client: aiohttp.ClientSession) -> AsyncIterator[Answer]:
         outgoing = await self.outgoing(request)
         async with await self._send(outgoing, client) as response, aclosing(self._arriving(response)) as arriving:
             headers, body = self.passed_on(request, response, arriving)
-            clean = CIMultiDict((k, hide(_text(v), self.secrets)) for k, v in headers.items())
             async with aclosing(scrubbed(body, Scrubber(self.secrets))) as chunks:
-                yield Answer(response.status, clean, chunks)
+                yield Answer(response.status, headers, chunks)
 
     async def _send(self, outgoing: Outgoing, client: aiohttp.ClientSession) -> aiohttp.ClientResponse:
         try:
@@ -175,9 +175,9 @@ def address(base_url: str, request: Request, path: str | None = None) -> URL:
 
 def sent_headers(request: Request, own: Mapping[str, str]) -> CIMultiDict[str]:
     """The agent's headers that go on, and our own in place of any of the same name."""
-    named = {name.strip().lower() for k, v in request.headers if k.lower() == "connection" for name in v.split(",")}
-    dropped = _NEVER_SENT | named | {name.lower() for name in own}
-    headers = CIMultiDict((k, _text(v)) for k, v in request.headers if k.lower() not in dropped)
+    headers = CIMultiDict((k, _text(v)) for k, v in request.headers if k.lower() not in _NEVER_SENT)
+    for name in (request.header("connection") or "").split(","):
+        headers.popall(name.strip(), None)
     headers["Accept-Encoding"] = "identity"
     headers.update(own)
     return headers
@@ -185,7 +185,7 @@ def sent_headers(request: Request, own: Mapping[str, str]) -> CIMultiDict[str]:
 
 def _text(value: str) -> str:
     """A header's value that can be written; bytes that are no UTF-8 become question marks."""
-    return value.encode(errors="replace").decode()
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,17 @@ _HEAD = 4
 def forms(secrets: Iterable[str | None]) -> tuple[str, ...]:
     """Each secret as it may come back: as it is, percent-encoded, as a JSON string, its slashes escaped too. Longest
     first, so that none is replaced in part."""
-    found = {form for secret in secrets if secret is not None for form in _forms_of(secret)}
-    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+    return _forms(tuple(secrets))
 
 
 @lru_cache(maxsize=256)
-def _forms_of(secret: str) -> frozenset[str]:
-    if len(secret) < SHORTEST_SECRET:
-        return frozenset()
-    text = json.dumps(secret)[1:-1]
-    return frozenset({secret, quote(secret, safe=""), quote(secret), text, text.replace("/", "\\/")})
+def _forms(secrets: tuple[str | None, ...]) -> tuple[str, ...]:
+    found = set[str]()
+    for secret in secrets:
+        if secret is not None and len(secret) >= SHORTEST_SECRET:
+            text = json.dumps(secret)[1:-1]
+            found |= {secret, quote(secret, safe=""), quote(secret), text, text.replace("/", "\\/")}
+    return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from speedproof.gateway.asked import Asked, Malformed, Rules, TooMany, read_request
+from speedproof.gateway.asked import Asked, Rules, read_request
 from speedproof.gateway.body import LARGE, MOST_BYTES, Place, decode_body, read_body
 from speedproof.gateway.heavy import Heavy
 from speedproof.gateway.protocols import Route
 from speedproof.gateway.refusal import Refusal, of_remote
+from speedproof.gateway.strict_json import Malformed, TooMany
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ for every call to it. Calls pass in the order in which they came.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,7 +26,7 @@ def _same(a: datetime | None, b: datetime | None) -> bool:
 
 @dataclass(eq=False)
 class Slot:
-    """One try's place at a provider; it tells the pace how the try ended."""
+    """One try's place at a provider, given back with `with`; it tells the pace how the try ended."""
 
     pace: "Pace"
     began: float
@@ -41,6 +40,12 @@ class Slot:
         """The provider refused the try for its rate: the pace falls. `hold_s`: seconds during which it wants no call
         at all; None when it does not say."""
         self.pace._fall(self.began, why, hold_s)
+
+    def __enter__(self) -> "Slot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pace._leave()
 
 
 class Pace:
@@ -68,14 +73,10 @@ class Pace:
         """Calls that wait to be let through."""
         return len(self._waiting)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Slot]:
-        """Wait for a place, and hold it: from before a try is sent until its answer has ended."""
+    async def slot(self) -> Slot:
+        """Wait for a place: to be held from before a try is sent until its answer has ended."""
         await self._enter()
-        try:
-            yield Slot(self, asyncio.get_running_loop().time())
-        finally:
-            self._leave()
+        return Slot(self, asyncio.get_running_loop().time())
 
     def report_down(self, failure: FailureClass, message: str, resets_at: datetime | None) -> None:
         """The provider says that it serves no more calls; the run is told once until it has answered again.
@@ -116,10 +117,12 @@ class Pace:
 
     def _open(self) -> bool:
         full = self.window is not None and self.in_flight + 1 > self.window
-        return not full and asyncio.get_running_loop().time() >= self._not_before
+        return not full and (not self._not_before or asyncio.get_running_loop().time() >= self._not_before)
 
     def _admit(self) -> None:
         """Let through, in their order, the calls that may go now, and wake when the next may."""
+        if not self._waiting and self._timer is None:
+            return
         while self._waiting and self._open():
             turn = self._waiting.popleft()
             if not turn.cancelled():

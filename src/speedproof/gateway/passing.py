@@ -25,13 +25,21 @@ class AgentGone(Exception):
     """The agent closed its connection."""
 
 
-async def to_agent(writing: Awaitable[object]) -> None:
+async def to_agent(request: web.BaseRequest, writing: Awaitable[object]) -> None:
     """Await a write to the agent. Raises AgentGone when it is no longer there, or does not read."""
+    watch = asyncio.get_running_loop().call_later(LONGEST_WRITE_S, abort, request)
     try:
-        async with asyncio.timeout(LONGEST_WRITE_S):
-            await writing
-    except (ConnectionError, TimeoutError) as error:
+        await writing
+    except (ConnectionError, aiohttp.ClientConnectionError) as error:
         raise AgentGone from error
+    finally:
+        watch.cancel()
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Cut the agent's connection, so that it cannot take what it got for all of it."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 class Passing:
@@ -67,39 +75,55 @@ class Passing:
             self.request_id = self.request_id or answer.headers.get(name)
         self.status = answer.status
         self._streamed = "text/event-stream" in answer.headers.get("Content-Type", "")
-        chunks = self._kept(answer.chunks)
         if self._streamed:
-            chunks = self._events(chunks, hide_usage=hide_usage)
-        else:
-            whole, chunks = await self._first(chunks)
-            if whole is not None:  # headers and body in one go
-                self.response = web.Response(status=answer.status, headers=answer.headers, body=whole)
-                await to_agent(self.response.prepare(request))
-                await to_agent(self.response.write_eof())
-                self.passed = len(whole)
-                touch()
-                return self.response
-        response = self.response = web.StreamResponse(status=answer.status, headers=answer.headers)
-        await to_agent(response.prepare(request))
+            return await self._pass(self._events(answer.chunks, hide_usage=hide_usage), answer, request, touch)
+        begun, broken = await self._begun(answer.chunks)
+        if broken is not None or len(begun) > 1:
+            return await self._pass(self._rest(begun, broken, answer.chunks), answer, request, touch)
+        whole = self.response = web.Response(status=answer.status, headers=answer.headers, body=b"".join(begun))
+        await to_agent(request, _in_one_go(whole, request))
+        self.passed = len(self.body)
         touch()
-        async for chunk in chunks:
-            await to_agent(response.write(chunk))
-            self.passed += len(chunk)
+        return whole
+
+    async def _pass(
+        self, pieces: AsyncIterator[bytes], answer: Answer, request: web.BaseRequest, touch: Callable[[], None]
+    ) -> web.StreamResponse:
+        """Pass on what arrives in pieces."""
+        response = self.response = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await to_agent(request, response.prepare(request))
+        touch()
+        async for piece in pieces:
+            await to_agent(request, response.write(piece))
+            self.passed += len(piece)
             touch()
-        await to_agent(response.write_eof())
+        await to_agent(request, response.write_eof())
         return response
 
-    async def _first(self, chunks: AsyncIterator[bytes]) -> tuple[bytes | None, AsyncIterator[bytes]]:
-        """The body when it came in one piece, else null and its chunks from the first on."""
+    async def _begun(self, chunks: AsyncIterator[bytes]) -> tuple[list[bytes], Exception | None]:
+        """The first two chunks of a body, or all of it when it came in one piece; and why it broke off, if it did."""
         begun: list[bytes] = []
         try:
             async for chunk in chunks:
+                self._keep(chunk)
                 begun.append(chunk)
                 if len(begun) > 1:
-                    return None, _chain(begun, chunks)
+                    break
         except (aiohttp.ClientError, OSError) as error:
-            return None, _broken(begun, error)  # what had come is passed on before the agent sees the cut
-        return b"".join(begun), chunks
+            return begun, error
+        return begun, None
+
+    async def _rest(
+        self, begun: list[bytes], broken: Exception | None, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """What has begun, and what comes after it."""
+        for chunk in begun:
+            yield chunk
+        if broken is not None:
+            raise broken  # what had come is passed on before the agent sees the cut
+        async for chunk in chunks:
+            self._keep(chunk)
+            yield chunk
 
     def finish(self) -> None:
         """Read what can only be read when all of it is there."""
@@ -117,20 +141,19 @@ class Passing:
             return f"{type(error).__name__}: {error}"
         return "the answer ended without its end marker"
 
-    async def _kept(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        async for chunk in chunks:
-            if self.first_byte_s is None:
-                self.first_byte_s = time.monotonic() - self._started
-            self.digest.update(chunk)
-            self.whole = self.whole and len(self.body) + len(chunk) <= MOST_KEPT
-            if self.whole:
-                self.body += chunk
-            yield chunk
+    def _keep(self, chunk: bytes) -> None:
+        if self.first_byte_s is None:
+            self.first_byte_s = time.monotonic() - self._started
+        self.digest.update(chunk)
+        self.whole = self.whole and len(self.body) + len(chunk) <= MOST_KEPT
+        if self.whole:
+            self.body += chunk
 
     async def _events(self, chunks: AsyncIterator[bytes], *, hide_usage: bool) -> AsyncIterator[bytes]:
         """Pass an event stream on, reading it; without the usage chunk that the agent did not ask for."""
         parser = EventParser()
         async for chunk in chunks:
+            self._keep(chunk)
             events = parser.feed(chunk)
             for event in events:
                 self.reader.read_event(event)
@@ -145,14 +168,7 @@ class Passing:
                 yield rest.raw
 
 
-async def _chain(begun: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for chunk in begun:
-        yield chunk
-    async for chunk in rest:
-        yield chunk
-
-
-async def _broken(begun: list[bytes], error: Exception) -> AsyncIterator[bytes]:
-    for chunk in begun:
-        yield chunk
-    raise error
+async def _in_one_go(response: web.Response, request: web.BaseRequest) -> None:
+    """Headers and body together."""
+    await response.prepare(request)
+    await response.write_eof()

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from datetime import datetime
 
 import aiohttp
 from aiohttp import web
 
 from speedproof.gateway.pace import Slot
-from speedproof.gateway.passing import Passing
+from speedproof.gateway.passing import Passing, abort
 from speedproof.gateway.patience import DOWN, Try, Verdict
 from speedproof.gateway.refusal import Refusal
 from speedproof.gateway.session import Session
@@ -50,9 +50,9 @@ class Tries:
         session = self._session
         self._started = time.monotonic()
         while True:
-            async with AsyncExitStack() as stack:
-                with session.holding():
-                    slot = await stack.enter_async_context(session.pace.slot())
+            with session.holding():
+                slot = await session.pace.slot()
+            with slot:
                 again = await self._try(sent, request, slot, hide_usage=hide_usage)
             if isinstance(again, web.StreamResponse):
                 return again
@@ -85,8 +85,7 @@ class Tries:
             if passing.response is not None:
                 if not passing.reader.complete:
                     passing.reader.error = f"{BROKEN}: {type(error).__name__}: {error}"
-                if request.transport is not None:
-                    request.transport.abort()  # the agent must see that the answer is cut
+                abort(request)
                 return passing.response
             verdict = self._judge(Try(error=error))
             if verdict.wait_s is not None:

@@ -45,29 +45,39 @@ def list_price(
     `listed_at`: address of the provider whose list counts; without it, the maker's. `terms`: how the request was served
     (service_tier, speed), where the price depends on it.
     """
-    if usage.total is None:
+    if usage.total is None or not _is_listed(model, listed_at):
         return None
     from genai_prices import Usage as PricedUsage  # whoever asks for no price need not wait for the list
     from genai_prices import calc_price
 
     read, write = usage.cache_read or 0, usage.cache_write or 0
-    try:
-        priced = calc_price(
-            PricedUsage(
-                input_tokens=(usage.uncached_input or 0) + read + write,
-                cache_read_tokens=read,
-                cache_write_tokens=write,
-                cache_write_1h_tokens=min(usage.cache_write_1h or 0, write),
-                output_tokens=usage.output,
-            ),
-            model_ref=model,
-            provider_api_url=listed_at,
-            genai_request_timestamp=at,
-            price_context=dict(terms or {}),
-        )
-    except LookupError:
-        return None
+    priced = calc_price(
+        PricedUsage(
+            input_tokens=(usage.uncached_input or 0) + read + write,
+            cache_read_tokens=read,
+            cache_write_tokens=write,
+            cache_write_1h_tokens=min(usage.cache_write_1h or 0, write),
+            output_tokens=usage.output,
+        ),
+        model_ref=model,
+        provider_api_url=listed_at,
+        genai_request_timestamp=at,
+        price_context=dict(terms or {}),
+    )
     return float(priced.total_price)
+
+
+@lru_cache(maxsize=4096)
+def _is_listed(model: str, listed_at: str | None) -> bool:
+    """Whether the list has this model, of the provider at this address or else of any."""
+    from genai_prices import Usage as PricedUsage
+    from genai_prices import calc_price
+
+    try:
+        calc_price(PricedUsage(input_tokens=0, output_tokens=0), model_ref=model, provider_api_url=listed_at)
+    except LookupError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

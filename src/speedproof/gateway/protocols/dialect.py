@@ -115,6 +115,8 @@ class Dialect(ABC):
     """Whether a call's output must come before the next entry that holds none; else it may stand anywhere."""
     items: bool = False
     """Whether an answer of the model is several entries in a row; else each of its entries is one answer."""
+    remote_names: frozenset[str] = frozenset({"file_id", "file_data"})
+    """Names of the fields that `is_remote` has to see, besides those that end in _url."""
     recalled: frozenset[str] = frozenset()
     """Keys of the body that name what the provider keeps or connects to: stored prompts, conversations, servers."""
 
@@ -161,11 +163,10 @@ class Dialect(ABC):
         """Take out the tools that the provider would run itself; their names."""
 
     def is_remote(self, name: str, value: Any) -> bool:
-        """Whether this field, anywhere in the conversation, makes the provider fetch or recall content."""
+        """Whether this field, anywhere in the conversation, makes the provider fetch or recall content. `name`: one of
+        `remote_names`, or one that ends in _url."""
         if name == "file_id":
             return value is not None
-        if name != "file_data" and not name.endswith("_url"):
-            return False
         return is_address(value.get("url") if isinstance(value, dict) else value)
 
     # -- parameters

@@ -62,6 +62,7 @@ class Gemini(Dialect):
         "reasoning_effort": ("generationConfig", "thinkingConfig", "thinkingLevel"),
     }
     recalled = frozenset({"cachedContent", "cached_content"})
+    remote_names = recalled | {"fileData", "file_data"}
 
     def asks_model(self, path: str) -> bool:
         found = _PATH.fullmatch(path)

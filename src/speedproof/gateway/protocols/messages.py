@@ -51,6 +51,7 @@ class Messages(Dialect):
     content = frozenset({"messages", "system", "tools", "mcp_servers"})
     places = {"max_output": ("max_tokens",), "reasoning_effort": ("output_config", "effort")}
     items = True
+    remote_names = frozenset({"source", "content"})
     recalled = frozenset({"container", "thread"})
 
     def asks_model(self, path: str) -> bool:

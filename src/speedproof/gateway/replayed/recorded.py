@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from speedproof.errors import InputError, RecordError
-from speedproof.gateway.asked import Malformed, Rules, read_request
+from speedproof.gateway.asked import Rules, read_request
 from speedproof.gateway.protocols import Route, route
 from speedproof.gateway.replayed.normalise import Normaliser
+from speedproof.gateway.strict_json import Malformed
 from speedproof.journal import AttemptStore, CallIntent, CallOutcome
 from speedproof.journal.bodies import read_bodies
 from speedproof.journal.call import BROKEN, CUT_BY_AGENT, CUT_BY_END
