@@ -20,6 +20,8 @@ _MOST_PARAMETERS = 60
 _MOST_TOOLS = 200
 _MOST_REPAIRED = 1_000
 """Outputs supplied in one conversation: an agent that leaves calls open leaves one in every turn."""
+_MOST_HARMLESS = 1_000
+"""Names of fields of which a dialect remembers that they are harmless: agents use a few dozen."""
 _MOST_SOUGHT = 10_000_000
 """Objects looked through for the places of all of them."""
 
@@ -183,16 +185,17 @@ def _remote(dialect: Dialect, body: Mapping[str, Any]) -> str | None:
     recalled = next((name for name in sorted(dialect.recalled) if body.get(name) is not None), None)
     if recalled is not None:
         return recalled
-    names = dialect.remote_names
-    pending = [body.get(name) for name in dialect.content - {"tools", "functions"}]
-    while pending:
-        node = pending.pop()
+    nodes = [body.get(name) for name in dialect.content - {"tools", "functions"}]
+    for node in nodes:  # which grow while they are looked through
         if isinstance(node, list):
-            pending += node
+            nodes += node
         elif isinstance(node, dict):
-            for name, value in node.items():
-                if (name in names or name.endswith("_url")) and dialect.is_remote(name, value):
-                    return str(name[:200])
-                if isinstance(value, dict | list):
-                    pending.append(value)
+            if not dialect.harmless.issuperset(node):
+                for name, value in node.items():
+                    if name in dialect.remote_names or name.endswith("_url"):
+                        if dialect.is_remote(name, value):
+                            return str(name[:200])
+                    elif len(dialect.harmless) < _MOST_HARMLESS:
+                        dialect.harmless.add(name)
+            nodes += node.values()
     return None

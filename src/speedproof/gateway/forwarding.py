@@ -4,8 +4,8 @@ Keys are put into requests here and in `upstreams`, nowhere else; what comes bac
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from speedproof.gateway.hiding import Scrubber, forms, hide, scrubbed
+from speedproof.gateway.hiding import Scrubbed, forms, hide
 from speedproof.gateway.upstream import EVERY, Answer, Refused, Request, Unreachable, passes
 from speedproof.journal.call import Protocol as Spoken
 from speedproof.journal.redaction import redact
@@ -114,10 +114,9 @@ class Forwarder(ABC):
     @asynccontextmanager
     async def answer(self, request: Request, client: aiohttp.ClientSession) -> AsyncIterator[Answer]:
         outgoing = await self.outgoing(request)
-        async with await self._send(outgoing, client) as response, aclosing(self._arriving(response)) as arriving:
-            headers, body = self.passed_on(request, response, arriving)
-            async with aclosing(scrubbed(body, Scrubber(self.secrets))) as chunks:
-                yield Answer(response.status, headers, chunks)
+        async with await self._send(outgoing, client) as response:
+            headers, body = self.passed_on(request, response, _Arriving(response, self._unreachable))
+            yield Answer(response.status, headers, Scrubbed(body, self.secrets))
 
     async def _send(self, outgoing: Outgoing, client: aiohttp.ClientSession) -> aiohttp.ClientResponse:
         try:
@@ -133,18 +132,27 @@ class Forwarder(ABC):
             failure = self._unreachable(error)
         raise failure  # outside the except block, or the client's error would hang on it
 
-    async def _arriving(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in response.content.iter_any():
-                yield chunk
-                del chunk  # it may hold a key, and a traceback may show variables
-            return
-        except (aiohttp.ClientError, OSError) as error:
-            failure = self._unreachable(error)
-        raise failure
-
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(redact(f"{type(error).__name__}: {error}", self.secrets), passing=passes(error))
+
+
+class _Arriving(AsyncIterator[bytes]):
+    """The chunks of a body as they arrive."""
+
+    def __init__(self, response: aiohttp.ClientResponse, unreachable: Callable[[Exception], Unreachable]) -> None:
+        self._read = response.content.readany
+        self._unreachable = unreachable
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._read()
+        except (aiohttp.ClientError, OSError) as error:
+            failure = self._unreachable(error)
+        else:
+            if chunk:
+                return chunk
+            raise StopAsyncIteration
+        raise failure  # outside the except block, or the client's error would hang on it
 
 
 def _payload(body: bytes) -> bytes | BytesIO | None:

@@ -1,7 +1,7 @@
 """Keeping an upstream's secrets out of what comes back from it: headers, errors, and bodies as they arrive."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -71,12 +71,19 @@ def _begun(data: bytes, secret: bytes) -> int:
     return next((n for n in range(len(head) - 1, 0, -1) if data.endswith(head[:n])), 0)
 
 
-async def scrubbed(chunks: AsyncIterator[bytes], scrubber: Scrubber) -> AsyncGenerator[bytes, None]:
-    """`chunks` without secrets; none of them empty."""
-    async for chunk in chunks:
-        kept = scrubber.feed(chunk)
-        del chunk  # a traceback may show variables
-        if kept:
-            yield kept
-    if rest := scrubber.finish():
-        yield rest
+class Scrubbed(AsyncIterator[bytes]):
+    """Chunks without secrets; none of them empty."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], secrets: Iterable[str]) -> None:
+        self._chunks = chunks
+        self._scrubber = Scrubber(secrets)
+
+    async def __anext__(self) -> bytes:
+        async for chunk in self._chunks:
+            kept = self._scrubber.feed(chunk)
+            del chunk  # a traceback may show variables
+            if kept:
+                return kept
+        if rest := self._scrubber.finish():
+            return rest
+        raise StopAsyncIteration

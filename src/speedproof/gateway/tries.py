@@ -108,11 +108,12 @@ class Tries:
 
     async def _failed(self, answer: Answer, slot: Slot) -> tuple[Answer, float | None]:
         """Read an error's body. The answer, to be passed on, and the wait before another try where there is one."""
-        body = bytearray()
+        body, rest = bytearray(), None
         with suppress(aiohttp.ClientError, OSError):  # what came before it broke off is what the provider said
             async for chunk in answer.chunks:
                 body += chunk
                 if len(body) > _LONGEST_REFUSAL:
+                    rest = answer.chunks
                     break
         verdict = self._judge(Try(answer.status, answer.headers, bytes(body)))
         if verdict.slows is not None:
@@ -121,7 +122,7 @@ class Tries:
         if verdict.down and verdict.failure is not None:
             words = redact(verdict.message, self._session.secrets)
             self._session.pace.report_down(verdict.failure, words, verdict.resets_at)
-        return Answer(answer.status, answer.headers, _chain(bytes(body), answer.chunks)), verdict.wait_s
+        return Answer(answer.status, answer.headers, _chain(bytes(body), rest)), verdict.wait_s
 
     def _judge(self, failed: Try) -> Verdict:
         """What follows a failed try; noted where another follows."""
@@ -133,8 +134,9 @@ class Tries:
         return verdict
 
 
-async def _chain(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(begun: bytes, rest: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
     if begun:
         yield begun
-    async for chunk in rest:
-        yield chunk
+    if rest is not None:
+        async for chunk in rest:
+            yield chunk

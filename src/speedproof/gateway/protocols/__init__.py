@@ -6,6 +6,7 @@ plays a provider (scripted).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from speedproof.gateway.protocols.chat import Chat
 from speedproof.gateway.protocols.dialect import Dialect
@@ -35,6 +36,7 @@ class Route:
         return self.protocol not in {None, "other"}
 
 
+@lru_cache(maxsize=256)
 def route(method: str, path: str) -> Route:
     """The route of a request. A side route of a dialect carries a body like its model requests'."""
     for root in ("/v1beta", "/v1"):

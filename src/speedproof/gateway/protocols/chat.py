@@ -20,7 +20,7 @@ from speedproof.gateway.sse import Event
 from speedproof.journal import Usage
 from speedproof.journal.call import Illegal, IllegalKind, Protocol
 
-_ROLES = {"system", "developer", "user", "function", "assistant", "tool"}
+_ROLES = {"system", "developer", "user", "function"}
 
 
 class Chat(Dialect):
@@ -44,16 +44,16 @@ class Chat(Dialect):
     def conversation(self, body: Mapping[str, Any]) -> Conversation:
         entries = []
         for index, message in enumerate(entries_of(body.get("messages"), "messages")):
-            role = str(message.get("role"))
-            if role not in _ROLES:
-                raise Unreadable(f"Invalid value: '{role}'.", f"messages[{index}].role", "invalid_value")
-            uses: tuple[ToolUse, ...] = ()
-            results: tuple[ToolResult, ...] = ()
+            role = message.get("role")
             if role == "assistant":
-                uses = tuple(_use(call) for call in objects(message.get("tool_calls")))
+                calls = objects(message.get("tool_calls"))
+                entries.append(Entry(True, message, tuple([_use(call) for call in calls])))
             elif role == "tool":
-                results = (ToolResult(str(message.get("tool_call_id"))),)
-            entries.append(Entry(role == "assistant", message, uses, results))
+                entries.append(Entry(False, message, (), (ToolResult(str(message.get("tool_call_id"))),)))
+            elif isinstance(role, str) and role in _ROLES:
+                entries.append(Entry(False, message))
+            else:
+                raise Unreadable(f"Invalid value: '{role}'.", f"messages[{index}].role", "invalid_value")
         return Conversation(body.get("tools"), tuple(entries))
 
     def tools(self, body: Mapping[str, Any]) -> tuple[Tool, ...]:

@@ -98,7 +98,7 @@ class Conversation:
 
 def entries_of(value: Any, what: str) -> list[dict[str, Any]]:
     """`value` when it is a non-empty list of objects. Raises Unreadable."""
-    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list) or set(map(type, value)) != {dict}:
         raise Unreadable(f"Invalid type for '{what}': expected a non-empty array of objects.", what)
     return value
 
@@ -117,8 +117,13 @@ class Dialect(ABC):
     """Whether an answer of the model is several entries in a row; else each of its entries is one answer."""
     remote_names: frozenset[str] = frozenset({"file_id", "file_data"})
     """Names of the fields that `is_remote` has to see, besides those that end in _url."""
+    harmless: set[str]
+    """Names that were seen in requests and are none of these: remembered, since the same come in every message."""
     recalled: frozenset[str] = frozenset()
     """Keys of the body that name what the provider keeps or connects to: stored prompts, conversations, servers."""
+
+    def __init__(self) -> None:
+        self.harmless = set()
 
     # -- which requests are its own
 
