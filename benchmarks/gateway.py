@@ -1,9 +1,11 @@
 """What the gateway adds to a model call: latency, delay of each streamed chunk, and calls a second.
 
-Beside it, in the same call and on the same provider: no proxy, and the LiteLLM proxy. Every arm is one process, and so
-are the provider, which echoes, and the load generator. The gateway records everything, as in a run: one attempt a
-connection, each in a folder of its own. LiteLLM writes an access log. Each round measures the arms in random order;
-figures are medians over rounds of the round's percentile, "added" is against no proxy in the same round.
+Beside it, in the same call and on the same provider: no proxy; a bare one that passes calls through the gateway's HTTP
+library and does nothing else, which is what Python leaves for the gateway's own work; and the LiteLLM proxy. Every arm
+is one process, and so are the provider, which echoes, and the load generator. The gateway records everything, as in a
+run: one attempt a connection, each in a folder of its own. LiteLLM writes an access log. Each round measures the arms
+in random order; figures are medians over rounds of the round's percentile, "added" is against no proxy in the same
+round.
 
 usage: uv run python benchmarks/gateway.py [--rounds N] [--seconds S] [--json]
 """
@@ -29,7 +31,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-from gateway_load import REQUEST_BYTES, Load, Taken, caller, provider
+from gateway_load import REQUEST_BYTES, Load, Taken, bare, caller, provider
 
 from speedproof.errors import EnvironmentFailed
 from speedproof.gateway import Budget, Gateway, Session, resolve_model
@@ -40,7 +42,7 @@ from speedproof.workspace.environment import build_environment
 REQUIREMENT = "litellm[proxy]"
 CONNECTIONS = (1, 16, 64)
 WANTED_ADDED_MS, WANTED_TIMES = 1.5, 20
-ARMS = {"none": "no proxy", "speedproof": "speedproof", "litellm": "LiteLLM"}
+ARMS = {"none": "no proxy", "bare": "bare proxy", "speedproof": "speedproof", "litellm": "LiteLLM"}
 START_S = 120.0
 
 
@@ -145,7 +147,7 @@ def measure(rounds: int, seconds: float, folder: Path) -> dict[str, Any]:
         port = echo.recv()
         (folder / "attempts").mkdir()
         proxy = _process(stack, gateway, port, folder / "attempts")
-        places = {"none": (port, "none")}
+        places = {"none": (port, "none"), "bare": (_process(stack, bare, port).recv(), "none")}
         version = missing = None
         try:
             places["litellm"], version = _opened(stack.enter_context(litellm(port, folder / "litellm")))

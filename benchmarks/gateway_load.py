@@ -1,4 +1,5 @@
-"""A provider that echoes, and a load generator: each for a process of its own, and light enough to measure 0.1 ms."""
+"""What stands around the gateway in its benchmark, each in a process of its own: a provider that echoes and a load
+generator, light enough to measure 0.1 ms, and a proxy that does nothing but pass on."""
 
 import asyncio
 import json
@@ -10,6 +11,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import aiohttp
+from aiohttp import web
 
 import speedproof
 
@@ -93,6 +97,36 @@ def provider(pipe: "Connection[Any, Any]") -> None:
         server = await asyncio.get_running_loop().create_server(Provider, "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+def bare(pipe: "Connection[Any, Any]", port: int) -> None:
+    """A proxy's process, on the gateway's HTTP library: it reads, checks and records nothing. Tells its port."""
+
+    async def serve() -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client:
+
+            async def handle(request: web.BaseRequest) -> web.StreamResponse:
+                asked = {name: request.headers[name] for name in ("Accept", "Authorization", "Content-Type")}
+                url = f"http://127.0.0.1:{port}{request.path}"
+                async with client.request(request.method, url, headers=asked, data=await request.read()) as answer:
+                    given = {"Content-Type": answer.headers["Content-Type"]}
+                    if given["Content-Type"] == "application/json":
+                        return web.Response(status=answer.status, headers=given, body=await answer.read())
+                    response = web.StreamResponse(status=answer.status, headers=given)
+                    await response.prepare(request)
+                    async for chunk in answer.content.iter_any():
+                        await response.write(chunk)
+                    await response.write_eof()
+                    return response
+
+            runner = web.ServerRunner(web.Server(handle, access_log=None))
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            pipe.send(runner.addresses[0][1])
+            await asyncio.Event().wait()
 
     asyncio.run(serve())
 

@@ -12,7 +12,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import zstandard
 from pydantic import Field, ValidationError
@@ -30,7 +30,6 @@ _KEPT = 8
 _KEPT_BYTES = 64 << 20
 _DEEPEST = 256
 """So many bodies may stand one upon another: whoever reads the last one reads them all."""
-_PIECE = 1 << 12
 _WORTH = 128
 """A shared part shorter than this does not pay for the dependence."""
 
@@ -280,24 +279,19 @@ def _header(file: BinaryIO, before: list[tuple[BodyHeader, int]]) -> BodyHeader 
 
 
 def _common_beginning(a: bytes, b: bytes) -> int:
-    limit = min(len(a), len(b))
-    for begin in range(0, limit, _PIECE):
-        end = min(begin + _PIECE, limit)
-        if apart := _apart(a[begin:end], b[begin:end], "big"):
-            return end - apart
-    return limit
+    """Bytes from the first that two bodies share."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle - 1)
+    return low
 
 
 def _common_end(a: bytes, b: bytes, limit: int) -> int:
-    for begin in range(0, limit, _PIECE):
-        end = min(begin + _PIECE, limit)
-        if apart := _apart(a[len(a) - end : len(a) - begin], b[len(b) - end : len(b) - begin], "little"):
-            return end - apart
-    return limit
-
-
-def _apart(a: bytes, b: bytes, order: Literal["big", "little"]) -> int:
-    """Bytes of two pieces of one length from the first that differs on (big), or up to the last (little)."""
-    if a == b:
-        return 0
-    return ((int.from_bytes(a, order) ^ int.from_bytes(b, order)).bit_length() + 7) // 8
+    """Bytes up to the last that two bodies share, `limit` at most."""
+    low, high = 0, limit
+    while low < high:
+        middle = (low + high + 1) // 2
+        same = a[len(a) - middle : len(a) - low] == b[len(b) - middle : len(b) - low]
+        low, high = (middle, high) if same else (low, middle - 1)
+    return low

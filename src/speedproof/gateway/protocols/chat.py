@@ -104,9 +104,8 @@ class Chat(Dialect):
 
 def _use(call: dict[str, Any]) -> ToolUse:
     inner = mapping(call.get("function") or call.get("custom"))
-    return ToolUse(
-        str(call.get("id")), str(inner.get("name", "")), "function" in call and malformed(inner.get("arguments"))
-    )
+    wrong = "function" in call and malformed(inner.get("arguments"))
+    return ToolUse(str(call.get("id")), str(inner.get("name", "")), wrong)
 
 
 class _Reader(AnswerReader):

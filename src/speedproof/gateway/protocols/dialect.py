@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import count, islice
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 from speedproof.gateway.protocols.answer import AnswerReader
@@ -232,55 +232,39 @@ def find_illegal(dialect: Dialect, conversation: Conversation, most: int = MOST_
     """What the protocol forbids in a conversation, in its order: the first `most` things."""
     found: list[Illegal] = []
     names: dict[str, str] = {}
-    open_ = _Open()
+    open_: dict[str, deque[int]] = {}  # of each call without an output so far, the entry; ids may come twice
 
     def note(kind: IllegalKind, call: str, index: int) -> None:
         if len(found) < most:
             found.append(Illegal(kind=kind, call_id=call[:200], tool=_short(names.get(call)), entry=index))
 
+    def note_open() -> None:
+        left = ((begun, call) for call, entries in open_.items() for begun in entries)
+        for begun, call in sorted(left, key=itemgetter(0)):
+            note(IllegalKind.OUTPUT_MISSING, call, begun)
+        open_.clear()
+
     for index, entry in enumerate(conversation.entries):
-        if open_.calls and not entry.results and dialect.results_follow:
-            for call, begun in islice(open_.calls.values(), most):
-                note(IllegalKind.OUTPUT_MISSING, call, begun)
-            open_ = _Open()
+        if open_ and not entry.results and dialect.results_follow:
+            note_open()
         for result in entry.results:
-            if not open_.close(result.id):
+            if (begun := open_.get(result.id)) is None:
                 note(IllegalKind.CALL_MISSING, result.id, index)
+            elif len(begun) > 1:
+                begun.popleft()
+            else:
+                del open_[result.id]
             if result.empty_error:
                 note(IllegalKind.EMPTY_ERROR, result.id, index)
         for use in entry.uses:
             names[use.id] = use.name
-            open_.add(use.id, index)
+            open_.setdefault(use.id, deque()).append(index)
             if use.malformed:
                 note(IllegalKind.ARGUMENTS_MALFORMED, use.id, index)
         if len(found) == most:
             return found
-    for call, begun in islice(open_.calls.values(), most):
-        note(IllegalKind.OUTPUT_MISSING, call, begun)
+    note_open()
     return found
-
-
-class _Open:
-    """Calls without an output so far, in their order; ids may come twice."""
-
-    def __init__(self) -> None:
-        self.calls: dict[int, tuple[str, int]] = {}
-        """Id and entry of each, by a number."""
-        self._numbers: dict[str, deque[int]] = {}
-        self._next = count()
-
-    def add(self, call: str, entry: int) -> None:
-        number = next(self._next)
-        self.calls[number] = (call, entry)
-        self._numbers.setdefault(call, deque()).append(number)
-
-    def close(self, call: str) -> bool:
-        """Whether there was a call of this id; the oldest is closed."""
-        numbers = self._numbers.get(call)
-        if not numbers:
-            return False
-        del self.calls[numbers.popleft()]
-        return True
 
 
 def _short(name: str | None) -> str | None:
