@@ -701,3 +701,21 @@ def test_the_record_of_a_request_stays_small_whatever_it_holds(speaker: Any, dat
     text = redacted_json(intent, ("secret",))
     assert len(text.encode()) < 1 << 20
     assert CallIntent.model_validate_json(text).call == 1
+
+
+@in_loop
+async def test_a_cookie_that_a_provider_sets_in_one_attempt_does_not_come_back_in_another(tmp_path: Path) -> None:
+    brought: list[str | None] = []
+
+    async def greet(request: web.Request) -> web.StreamResponse:
+        brought.append(request.headers.get("Cookie"))
+        return web.json_response(ANSWER, headers={"Set-Cookie": "whose=bad; Path=/"})
+
+    async with provider(greet) as url, Gateway(patience=ONCE) as gateway, aiohttp.ClientSession() as client:
+        model = real(url.replace("127.0.0.1", "localhost"))  # an address without a name keeps no cookies anyway
+        for name in ("bad", "good"):
+            (tmp_path / name).mkdir()
+            session = gateway.open(tmp_path / name / "calls.jsonl", model, Budget())
+            attempt = Attempt(session, await gateway.listen(session), tmp_path / name)
+            assert (await attempt.call(client))[0] == 200
+    assert brought == [None, None]

@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway_support import CHAT_BASH, RESPONSES_SHELL
-from speedproof.gateway.asked import Asked, Malformed, Rules, read_request
+from speedproof.gateway.asked import Asked, Rules, read_request
 from speedproof.gateway.body import decode_body
 from speedproof.gateway.protocols import DIALECTS, Route
 from speedproof.gateway.protocols.dialect import Unreadable, find_illegal
 from speedproof.gateway.refusal import Refusal
 from speedproof.gateway.scripted.tools import finish_call, shell_call
 from speedproof.gateway.sse import Event
+from speedproof.gateway.strict_json import Malformed
 from speedproof.journal.redaction import redact_value
 
 PATHS = {

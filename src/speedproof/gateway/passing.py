@@ -80,11 +80,12 @@ class Passing:
         begun, broken = await self._begun(answer.chunks)
         if broken is not None or len(begun) > 1:
             return await self._pass(self._rest(begun, broken, answer.chunks), answer, request, touch)
-        whole = self.response = web.Response(status=answer.status, headers=answer.headers, body=b"".join(begun))
-        await to_agent(request, _in_one_go(whole, request))
-        self.passed = len(self.body)
+        body = b"".join(begun)
+        response = self.response = web.Response(status=answer.status, headers=answer.headers, body=body)
+        await to_agent(request, _in_one_go(response, request))
+        self.passed = len(body)
         touch()
-        return whole
+        return response
 
     async def _pass(
         self, pieces: AsyncIterator[bytes], answer: Answer, request: web.BaseRequest, touch: Callable[[], None]
