@@ -9,7 +9,6 @@ usage: uv run python benchmarks/cheats.py [NAME ...] [--json] [--write-docs]
 
 import argparse
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from speedproof.evaluation.arms import restore_protected
 from speedproof.evaluation.integrity.suspicions import suspicions
+from speedproof.marks import put_between
 from speedproof.tasks.source import fetch
 from speedproof.tasks.suite import load_suite
 from speedproof.workspace.cache import Cache
@@ -29,12 +29,6 @@ from cheat_library import Outcome, judge_library, markdown  # type: ignore[impor
 
 SUITES = sorted(ROOT.glob("examples/*/suite.yaml"))
 DOC = ROOT / "docs" / "integrity.md"
-
-
-def write_docs(page: Path) -> None:
-    """Put the library's tables between the marks of the page."""
-    marks = r"(<!-- library -->\n).*?(<!-- end of library -->)"
-    page.write_text(re.sub(marks, lambda m: m[1] + markdown() + "\n" + m[2], page.read_text(), flags=re.DOTALL))
 
 
 def suspected_experts(folder: Path) -> list[str]:
@@ -69,7 +63,7 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true")
     arguments = parser.parse_args()
     if arguments.write_docs:
-        write_docs(DOC)
+        put_between(DOC, "<!-- library -->", "<!-- end of library -->", markdown())
         return
     folder = Path(tempfile.mkdtemp(prefix="speedproof-cheats-"))
     try:

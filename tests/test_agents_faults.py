@@ -16,6 +16,7 @@ from speedproof.agents.registry import INSTALLED, get_agent
 from speedproof.analysis import rows
 from speedproof.analysis.parameters import parameter_lines
 from speedproof.diagnosis import RULES
+from speedproof.errors import InputError
 from speedproof.execution import preflight
 from speedproof.execution.engine import execute_run
 from speedproof.execution.fault_table import BEGIN, END, NEVER, cell_text, read_table, refresh
@@ -303,8 +304,8 @@ def test_a_row_of_the_table_is_made_anew_and_the_others_stay(tmp_path: Path) -> 
     assert table["codex"][-1] == NEVER
     assert table["mini"][-1] == "agent_error<br>protocol/tool_output_missing"
     assert text.startswith("before\n") and text.endswith("\nafter\n")
-    page.write_text("no marks\n")
-    with pytest.raises(ValueError, match="no marks"):
+    page.write_text("nothing here\n")
+    with pytest.raises(InputError, match="marks"):
         refresh(page, [])
 
 

@@ -1,6 +1,7 @@
 """A run of Speedproof written in the earlier harness's layout, and read back; the two commands."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from speedproof.archives.export import export_run
 from speedproof.archives.exported import BLOCK
 from speedproof.cli.app import app
 from speedproof.diagnosis import derive
+from speedproof.errors import InputError, RecordError
 from speedproof.journal import RunStore
 from speedproof.journal.foreign import ForeignAttempt
 
@@ -53,6 +55,23 @@ def test_a_run_exported_and_imported_again_gives_the_same_records(run: RunStore,
         assert patches[0] == patches[1] or not (one.patch and one.patch.size)
 
 
+def test_on_a_full_disk_nothing_is_exported_and_with_space_there_everything(run: RunStore, full_disk: Path) -> None:
+    out = full_disk / "out"
+    with pytest.raises(RecordError, match=r"out/state: cannot be written: .*No space left on device\n  next: "):
+        export_run(run, out)
+    assert list(out.iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=16m", str(full_disk)], check=True)
+    assert export_run(run, out) == len(list(out.rglob("journal.json"))) > 1
+
+
+def test_a_damaged_record_leaves_no_half_of_an_export(run: RunStore, tmp_path: Path) -> None:
+    *_, last = run.attempts()
+    (last.folder / "attempt.json").write_text("{")
+    with pytest.raises(RecordError, match="damaged record"):
+        export_run(run, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_an_exported_attempt_has_the_files_of_the_layout(run: RunStore, tmp_path: Path) -> None:
     export_run(run, tmp_path / "out")
     folders = sorted((tmp_path / "out" / "state" / "runs" / run.id).iterdir())
@@ -82,7 +101,10 @@ def test_both_commands_work_and_say_what_they_found(tmp_path: Path) -> None:
     wrote = RUNNER.invoke(app, ["export", "arch", str(out), "--state", str(state)])
     assert wrote.exit_code == 0, wrote.output
     assert sorted(p.name for p in out.rglob("journal.json")) == ["journal.json"] * 2
-    assert RUNNER.invoke(app, ["export", "arch", str(out), "--state", str(state)]).exit_code != 0
+    for taken in (out, tmp_path / "file"):
+        (tmp_path / "file").touch()
+        refused = RUNNER.invoke(app, ["export", "arch", str(taken), "--state", str(state)])
+        assert isinstance(refused.exception, InputError) and "not empty" in str(refused.exception)
 
 
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:

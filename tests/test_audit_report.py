@@ -16,7 +16,7 @@ from speedproof.analysis.audit import RULES, Audit, audit
 from speedproof.analysis.audit.page import BEGIN, END, refresh, table
 from speedproof.analysis.collection import collect
 from speedproof.cli.audit import audit as command
-from speedproof.errors import InputError
+from speedproof.errors import InputError, RecordError
 from speedproof.report.sarif import sarif
 
 PAGE = Path(__file__).parents[1] / "docs" / "audit.md"
@@ -60,9 +60,9 @@ def test_the_page_on_audits_shows_the_rules_as_they_are() -> None:
 def test_refreshing_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert refresh(page) == page.read_text() == f"before\n{BEGIN}\n{table()}\n{END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(ValueError, match="no marks"):
+    assert refresh(page) == page.read_text() == f"before\n{BEGIN}\n\n{table()}\n\n{END}\nafter\n"
+    page.write_text("nothing here")
+    with pytest.raises(InputError, match="marks"):
         refresh(page)
 
 
@@ -151,6 +151,17 @@ def test_sarif_is_written_and_valid(app: typer.Typer, state: Path, tmp_path: Pat
             uri = unquote(place["physicalLocation"]["artifactLocation"]["uri"])
             assert (tmp_path / "some archive" / uri).exists()
     assert str(tmp_path) not in file.read_text()
+
+
+def test_a_full_disk_leaves_the_earlier_sarif_file_whole(app: typer.Typer, state: Path, full_disk: Path) -> None:
+    file = full_disk / "audit.sarif"
+    file.write_text("earlier")
+    (full_disk / "filler").write_bytes(b"x" * (56 << 10))
+    done = RUNNER.invoke(app, ["--state", str(state), "--sarif", str(file)])
+    assert isinstance(done.exception, RecordError)
+    assert f"{file}: cannot be written: No space left on device\n  next: free space" in str(done.exception)
+    assert sorted(p.name for p in full_disk.iterdir()) == ["audit.sarif", "filler"]
+    assert file.read_text() == "earlier"
 
 
 def test_a_fingerprint_outlives_a_second_audit(state: Path) -> None:

@@ -12,7 +12,7 @@ from speedproof.analysis.collection import Collection, collect
 from speedproof.analysis.datafiles import data_files, write_data_files
 from speedproof.analysis.datafiles.beside import DISTRIBUTIONS, OF_A_RUN, OF_ALL, STATISTICS
 from speedproof.analysis.datafiles.truth import Truth
-from speedproof.errors import InputError
+from speedproof.errors import InputError, RecordError
 
 RUNS, WHOLE = "run_analysis_data.json", "comprehensive_run_analysis.json"
 DETAILED, PATTERNS = "per_run_detailed_analysis.json", "detailed_pattern_analysis.json"
@@ -250,7 +250,7 @@ def test_a_file_in_the_folder_s_place_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
     (tmp_path / DETAILED / "full").mkdir(parents=True)
-    with pytest.raises(InputError, match="cannot be written") as caught:
+    with pytest.raises(RecordError, match="cannot be written: Is a directory") as caught:
         write_data_files(Collection.of([], []), tmp_path, legacy=True)
     assert caught.value.file == str(tmp_path / DETAILED)
 
@@ -258,7 +258,7 @@ def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
 def test_a_full_disk_is_said(full_disk: Path, tmp_path: Path, state: Path) -> None:
     filler = full_disk / "filler"
     filler.write_bytes(b"x" * (60 << 10))
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(RecordError, match=r"cannot be written: No space left on device\n  next: .*--data-dir"):
         write_data_files(collected(harness(tmp_path / "archive"), state), full_disk, legacy=False)
 
 

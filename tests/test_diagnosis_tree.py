@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from speedproof.diagnosis.tree import BEGIN, END, MEANINGS, drawing, failure_tree, refresh
+from speedproof.errors import InputError
 from speedproof.journal import FailureClass as F
 from speedproof.journal.failure import ELSEWHERE
 
@@ -40,7 +41,7 @@ def test_nobody_is_sent_to_us_for_an_attempt_that_another_harness_made() -> None
 def test_refreshing_a_page_keeps_what_people_wrote(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert refresh(page) == page.read_text() == f"before\n{BEGIN}\n{failure_tree()}\n{END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(ValueError, match="no marks"):
+    assert refresh(page) == page.read_text() == f"before\n{BEGIN}\n\n{failure_tree()}\n\n{END}\nafter\n"
+    page.write_text("nothing here")
+    with pytest.raises(InputError, match="marks"):
         refresh(page)

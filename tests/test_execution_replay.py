@@ -13,7 +13,7 @@ from replay_support import change_answer
 from shell_agent import Shell, finds
 from small_project import METHOD, Project, load_small
 from speedproof.agents.registry import INSTALLED
-from speedproof.errors import InputError
+from speedproof.errors import InputError, RecordError
 from speedproof.execution import preflight
 from speedproof.execution import replay as replaying
 from speedproof.execution.engine import execute_run
@@ -139,6 +139,14 @@ def test_an_untouched_attempt_shows_no_difference_and_stays_as_it_is(place: Plac
     assert kept.read().state == "sealed"
     assert kept.log_lines("stdout.log.zst") == store.log_lines("stdout.log.zst") == ["I look.", "I think."]
     assert (kept.folder / "patch.diff").read_bytes() == (store.folder / "patch.diff").read_bytes()
+
+
+def test_a_record_that_the_disk_refuses_to_keep_is_said_and_no_half_of_it_stays(place: Place, full_disk: Path) -> None:
+    place.shell("ask Look. Think. && seq 100000 >> tools.py")
+    store = place.attempt("shell")
+    with pytest.raises(RecordError, match=r"kept: cannot be written: [\s\S]*No space left on device[\s\S]*--keep"):
+        place.replay(store, keep=full_disk / "kept")
+    assert list(full_disk.iterdir()) == []
 
 
 def test_what_an_agent_does_otherwise_is_reported_and_ends_the_replay(place: Place) -> None:

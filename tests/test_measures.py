@@ -219,8 +219,8 @@ def test_the_page_on_measures_shows_them_as_they_are(tmp_path: Path) -> None:
     copy = tmp_path / "page.md"
     copy.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     assert refresh(copy) == copy.read_text() == f"before\n{BEGIN}\n\n{page()}\n\n{END}\nafter\n"
-    copy.write_text("no marks")
-    with pytest.raises(ValueError, match="no marks"):
+    copy.write_text("nothing here")
+    with pytest.raises(InputError, match="marks"):
         refresh(copy)
 
 

@@ -1,6 +1,8 @@
 """The HTML report: stand-alone, complete, linked to its evidence, and deaf to what attempts put into it."""
 
+import os
 import re
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -181,7 +183,27 @@ def test_many_attempts_get_pages_of_their_own(tmp_path: Path) -> None:
     assert "../report.html" in page.values("href")
 
 
-def test_a_full_disk_is_a_clear_error(tmp_path: Path, run: RunStore) -> None:
+def test_a_place_that_holds_no_folder_is_a_clear_error(tmp_path: Path, run: RunStore) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordError, match="cannot write the report"):
+    with pytest.raises(RecordError, match=r"report\.md: cannot be written: Not a directory\n  next: .*--output"):
         write_report(run, tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("attempts", [3, 64])
+def test_a_disk_that_fills_up_leaves_every_file_of_the_earlier_report_whole(
+    tmp_path: Path, full_disk: Path, attempts: int
+) -> None:
+    run, out = big_run(tmp_path / "state", attempts=attempts), full_disk / "out"
+    subprocess.run(["mount", "-o", "remount,size=16m", str(full_disk)], check=True)
+    write_report(run, out)
+    earlier = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    filler = full_disk / "filler"
+    free = os.statvfs(full_disk)
+    half = len(earlier[out / "report.html"]) // 2
+    filler.write_bytes(b"x" * (free.f_bavail * free.f_frsize - half))
+    with pytest.raises(RecordError, match=r"report\.\w+: cannot be written: No space left on device"):
+        write_report(run, out)
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == earlier
+    filler.unlink()
+    write_report(run, out)
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == earlier

@@ -1,5 +1,7 @@
 """The survey of an archive: every number in it is a figure that can be derived again, and it is inert in every form."""
 
+import errno
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +15,7 @@ from speedproof.analysis.measures import Figure, measured
 from speedproof.analysis.survey import Survey, survey
 from speedproof.analysis.survey.document import Section
 from speedproof.analysis.survey.phrases import say
-from speedproof.errors import InputError
+from speedproof.errors import InputError, RecordError
 from speedproof.report.survey import to_text, write_survey
 from speedproof.report.survey.html import to_html
 from speedproof.report.survey.markdown import to_markdown
@@ -59,6 +61,21 @@ def figures(section: Section) -> Iterable[Figure]:
         yield from (part for part in sentence if isinstance(part, Figure))
     for chart in section.charts:
         yield from (bar.figure for bar in chart.bars)
+
+
+def test_a_full_disk_leaves_the_earlier_survey_whole(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made = survey(collection)
+    write_survey(made, tmp_path)
+    earlier = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(RecordError, match=r"survey\.md: cannot be written: No space left on device\n  next: "):
+        write_survey(made, tmp_path)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == earlier
 
 
 def test_every_figure_is_its_measure_over_its_attempts(collection: Collection) -> None:

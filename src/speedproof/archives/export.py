@@ -15,41 +15,51 @@ from speedproof.archives.store import ArchiveStore
 from speedproof.errors import InputError
 from speedproof.journal import AttemptStore, RunStore
 from speedproof.journal.foreign import ForeignAttempt
+from speedproof.journal.output import whole_folder
 
 _OWN_FILES = {"prompt.md": "task.txt", "patch.diff": "model_patch.diff"}
 _OWN_LOGS = {"stdout.log.zst": "stdout.txt", "stderr.log.zst": "stderr.txt"}
+_HINT = "free space, or name another folder"
 
 
 def export_archive(store: ArchiveStore, target: Path) -> int:
-    """Write the attempts of an imported archive; how many. Raises InputError when the archive's folder is gone."""
+    """Write the attempts of an imported archive; how many. All of them, or nothing.
+
+    Raises InputError when the archive's folder is gone, and RecordError when the disk refuses.
+    """
     root = Path(store.manifest().root)
     if not root.exists():
         raise InputError("the folder of the archive is gone", file=root, hint="its records stand, its files do not")
     root = root if root.is_dir() else root.parent
     written = 0
-    for attempt in store.attempts():
-        if attempt.layout == "speedproof":
-            _write_own(AttemptStore(root / attempt.folder), attempt, target)
-        else:
-            _write_foreign(root / attempt.folder, attempt, target)
-        written += 1
+    with whole_folder(target / "state", _HINT) as state:
+        for attempt in store.attempts():
+            if attempt.layout == "speedproof":
+                _write_own(AttemptStore(root / attempt.folder), attempt, state)
+            else:
+                _write_foreign(root / attempt.folder, attempt, state)
+            written += 1
     return written
 
 
 def export_run(run: RunStore, target: Path) -> int:
-    """Write the attempts of a run of Speedproof; how many. Raises RecordError for a damaged record."""
+    """Write the attempts of a run of Speedproof; how many. All of them, or nothing.
+
+    Raises RecordError for a damaged record, and when the disk refuses.
+    """
     written = 0
-    for store in run.attempts():
-        folder = store.folder.relative_to(run.folder).as_posix()
-        _write_own(store, read_own(run.id, run.folder, folder, ()), target)
-        written += 1
+    with whole_folder(target / "state", _HINT) as state:
+        for store in run.attempts():
+            folder = store.folder.relative_to(run.folder).as_posix()
+            _write_own(store, read_own(run.id, run.folder, folder, ()), state)
+            written += 1
     return written
 
 
-def _place(target: Path, run: str, name: str) -> Path:
-    """A new folder below the target, whatever the names are."""
+def _place(state: Path, run: str, name: str) -> Path:
+    """A new folder below the state folder, whatever the names are."""
     parts = [part for part in run.split("/") if part not in ("", ".", "..")]
-    base = target.joinpath("state", "runs", *parts)
+    base = state.joinpath("runs", *parts)
     name = name if name not in ("", ".", "..") else "attempt"
     place, number = base / name, 1
     while place.exists():
@@ -59,16 +69,16 @@ def _place(target: Path, run: str, name: str) -> Path:
     return place
 
 
-def _write_foreign(source: Path, attempt: ForeignAttempt, target: Path) -> None:
-    place = _place(target, attempt.run, attempt.folder.rpartition("/")[2] or attempt.item)
+def _write_foreign(source: Path, attempt: ForeignAttempt, state: Path) -> None:
+    place = _place(state, attempt.run, attempt.folder.rpartition("/")[2] or attempt.item)
     for file in attempt.files:
         _copy(source / file.path, place / file.path)
     if attempt.layout != "perf-agents-bench" and not (place / "journal.json").exists():
         _write_json(place / "journal.json", _journal(attempt))
 
 
-def _write_own(store: AttemptStore, attempt: ForeignAttempt, target: Path) -> None:
-    place = _place(target, attempt.run, f"{attempt.item}-{store.folder.name}")
+def _write_own(store: AttemptStore, attempt: ForeignAttempt, state: Path) -> None:
+    place = _place(state, attempt.run, f"{attempt.item}-{store.folder.name}")
     for name, exported in _OWN_FILES.items():
         _copy(store.folder / name, place / exported)
     for name, exported in _OWN_LOGS.items():

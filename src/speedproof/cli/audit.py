@@ -13,6 +13,7 @@ from speedproof.cli.console import console
 from speedproof.cli.exit_code import FINDINGS
 from speedproof.cli.stored import DEFAULT_STATE, Json, Sources, State
 from speedproof.errors import InputError
+from speedproof.journal.output import write_output
 from speedproof.report.audit import print_audit, print_rules
 from speedproof.report.sarif import sarif as as_sarif
 
@@ -57,7 +58,7 @@ def audit(
         raise InputError("there is no such folder to write to", file=sarif.parent, hint="make it, or name another file")
     found = audited(collect(sources or (), state), state, only or ())
     if sarif is not None:
-        sarif.write_text(as_sarif(found), encoding="utf-8")
+        write_output(sarif, as_sarif(found), hint="free space, or name another file with --sarif")
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
     else:

@@ -30,7 +30,7 @@ def export(
 ) -> None:
     """Write a run or an archive in the layout of another harness: state/runs/RUN/ITEM/journal.json and its like."""
     (one,) = sources([source], state)
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("the folder to write to is not empty", file=folder, hint="name a new one")
     written = export_archive(one, folder) if isinstance(one, ArchiveStore) else export_run(one, folder)
     typer.echo(f"{plural(written, 'attempt')} written to {folder} as {layout}")

@@ -1,11 +1,13 @@
 """speedproof suite"""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from speedproof.errors import InputError
+from speedproof.journal.output import write_output
 from speedproof.tasks.commits import suite_from_commits
 
 app = typer.Typer(help="Make suite files.", no_args_is_help=True)
@@ -28,10 +30,6 @@ def from_commits(
     if output is None:
         typer.echo(text, nl=False)
         return
-    try:
-        with output.open("x") as target:
-            target.write(text)
-    except FileExistsError as error:
-        raise InputError("the file exists already", file=output, hint="choose another --output") from error
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", file=output) from error
+    if os.path.lexists(output):
+        raise InputError("the file exists already", file=output, hint="choose another --output")
+    write_output(output, text, hint="free space, or choose another --output")

@@ -20,6 +20,7 @@ from speedproof.gateway import Gateway, ModelChoice, Patience
 from speedproof.gateway.models import SCRIPTED, model_name
 from speedproof.gateway.replayed import Difference, ReplayedModel
 from speedproof.journal import Attempt, AttemptStore, ItemPlan, Record, RunManifest, RunStore, StopCause
+from speedproof.journal.output import whole_folder
 from speedproof.sandbox import Sandbox
 from speedproof.tasks.models import Limits
 from speedproof.tasks.suite import LoadedSuite
@@ -109,7 +110,8 @@ def replay_attempt(
         if facts.error is not None:
             raise SpeedproofError(f"the replay failed: {facts.error.message}", hint=f"speedproof explain {store.name}")
         if keep is not None:
-            shutil.copytree(again.folder, keep)
+            with whole_folder(keep, hint="free space, or --keep another folder") as kept:
+                shutil.copytree(again.folder, kept, dirs_exist_ok=True)
     finally:
         remove(scratch)
     if interrupted:

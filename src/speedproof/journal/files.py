@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,34 +13,52 @@ from speedproof.errors import RecordError
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Replace `path` with `data`: temporary file, fsync, rename, fsync of the folder.
-
-    Raises RecordError when the disk refuses it; the old content then stands.
-    """
-    raw = data.encode() if isinstance(data, str) else data
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Replace `path` with `data`, as `replace` does. Raises RecordError when the disk refuses it."""
     try:
-        with temporary.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replace(path, data)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise RecordError(
             f"cannot write the record: {error.strerror}", file=path, hint="free space or mend the permissions"
         ) from error
 
 
+def replace(path: Path, data: bytes | str) -> None:
+    """Replace `path` with `data`: temporary file, fsync, rename, fsync of the folder. Its mode stays.
+
+    Raises OSError when the disk refuses it; the old content then stands.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    temporary = unfinished(path)
+    try:
+        with temporary.open("wb") as file:
+            if path.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def unfinished(path: Path) -> Path:
+    """Where this process writes what is to stand at `path` when it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process was writing, anywhere below `folder`, to replace something with it."""
-    for file in list(folder.rglob(".*.tmp")):
-        file.unlink()
+    for left in list(folder.rglob(".*.tmp")):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)  # it may have been in such a folder
 
 
 class JsonLines:

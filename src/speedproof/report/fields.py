@@ -19,7 +19,6 @@ from speedproof.analysis.comparison import Comparison
 from speedproof.analysis.errors import Errors
 from speedproof.analysis.survey import Survey
 from speedproof.archives import ArchiveManifest, Problem
-from speedproof.errors import InputError
 from speedproof.execution.opinion import Polled
 from speedproof.execution.progress_record import Progress
 from speedproof.journal import Attempt, CallIntent, CallOutcome, Evaluation, Opinion, Review, RunManifest, Status
@@ -28,6 +27,7 @@ from speedproof.journal.events import Event
 from speedproof.journal.foreign import ForeignAttempt
 from speedproof.journal.foreign_parts import SettingSeen
 from speedproof.journal.qualification import Qualification
+from speedproof.marks import put_between
 
 FILES: dict[str, tuple[type[BaseModel], ...]] = {
     "run.json": (RunManifest,),
@@ -79,13 +79,9 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
-def update(page: Path) -> None:
-    """Put the tables between their marks in `page`. Raises InputError when the marks are missing."""
-    text = page.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise InputError("the marks of the generated tables are missing", file=page)
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}")
+def update(page: Path) -> str:
+    """Put the tables between their marks in `page`; its new text. Raises InputError when the marks are missing."""
+    return put_between(page, BEGIN, END, tables())
 
 
 def _fields(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from speedproof.analysis import Row, RunReport, detail
-from speedproof.errors import RecordError
 from speedproof.journal import AttemptStore, RunStore
+from speedproof.journal.output import write_output
 from speedproof.report import progress, text
 from speedproof.report.attempt_view import attempt_view
 from speedproof.report.charts import forest
@@ -81,14 +81,8 @@ def anchor(row: Row) -> str:
 
 
 def write_file(path: Path, content: str) -> None:
-    """Write a file of the report, making its folder. Raises RecordError when the disk refuses."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise RecordError(
-            f"cannot write the report: {error.strerror}", file=path, hint="choose another folder with --output"
-        ) from error
+    """Write a file of the report, whole or not at all. Raises RecordError when the disk refuses."""
+    write_output(path, content, hint="free space, or choose another folder with --output")
 
 
 def _siblings(report: RunReport) -> dict[str, list[Row]]:

@@ -10,6 +10,7 @@ from speedproof.analysis.claims import Derived, words
 from speedproof.analysis.claims.conditions import said
 from speedproof.analysis.collection import DIMENSIONS
 from speedproof.analysis.measures import MEASURES, Measure
+from speedproof.marks import put_between
 from speedproof.report.tables import cell, new_table
 from speedproof.report.text import markdown_table, one_line, plural
 
@@ -80,15 +81,8 @@ def page() -> str:
 
 
 def refresh(file: Path) -> str:
-    """Write the measures between the marks of a page; returns its new text. Raises ValueError without marks."""
-    text = file.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{file} has no marks {BEGIN} and {END}")
-    text = f"{before}{BEGIN}\n\n{page()}\n\n{END}{after}"
-    file.write_text(text, encoding="utf-8")
-    return text
+    """Put the measures between their marks in a page; its new text. Raises InputError when the marks are missing."""
+    return put_between(file, BEGIN, END, page())
 
 
 def _areas() -> dict[str, list[Measure]]:

@@ -12,8 +12,8 @@ from speedproof.analysis.datafiles.naive import naive_runs
 from speedproof.analysis.datafiles.patterns import detailed_pattern_analysis
 from speedproof.analysis.datafiles.per_run import per_run_detailed_analysis
 from speedproof.analysis.datafiles.run_data import run_analysis_data
-from speedproof.errors import InputError, RecordError
-from speedproof.journal.files import write_atomically
+from speedproof.errors import InputError
+from speedproof.journal.output import write_output
 
 
 def data_files(collection: Collection, *, legacy: bool) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def data_files(collection: Collection, *, legacy: bool) -> dict[str, Any]:
 def write_data_files(collection: Collection, folder: Path, *, legacy: bool) -> tuple[Path, ...]:
     """Write the four files into `folder`, which is made where it is not there; files of these names are replaced.
 
-    Raises InputError when the folder is a file, or cannot be written.
+    Raises InputError when the folder is a file or cannot be made, and RecordError when a file cannot be written.
     """
     made = data_files(collection, legacy=legacy)
     texts = {name: to_json(value, indent=2, inf_nan_mode="null") for name, value in made.items()}
@@ -42,8 +42,5 @@ def write_data_files(collection: Collection, folder: Path, *, legacy: bool) -> t
     except OSError as error:
         raise InputError(f"the folder cannot be made: {error.strerror}", file=folder, hint=hint) from error
     for name, text in texts.items():
-        try:
-            write_atomically(folder / name, text)
-        except RecordError as error:
-            raise InputError("the data file cannot be written", file=folder / name, hint=hint) from error
+        write_output(folder / name, text, hint)
     return tuple(folder / name for name in texts)
