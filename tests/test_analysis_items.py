@@ -27,6 +27,7 @@ from speedproof.execution.retrying import Retries
 from speedproof.execution.schedule import replayed
 from speedproof.journal import FailureClass, ItemPlan, RunStore, StopCause
 from speedproof.journal.events import (
+    AttemptBegan,
     ItemExcluded,
     JudgingBegan,
     LaneClosed,
@@ -217,6 +218,33 @@ def test_an_attempt_under_way_makes_its_item_running(tmp_path: Path) -> None:
     assert (standing.state, standing.why) == ("waiting", "its last attempt was cut off")
 
 
+@pytest.mark.parametrize("damage", [None, b"{"])
+def test_an_attempt_that_is_neither_told_by_its_record_nor_by_the_log_makes_its_item_not_done(
+    tmp_path: Path, damage: bytes | None
+) -> None:
+    run, item = one(tmp_path, RATE_LIMITED)
+    store = run.new_attempt(item.id)
+    tell(run, AttemptBegan(at=LATE, item=item.id, number=2))
+    if damage is not None:
+        (store.folder / "attempt.json").write_bytes(damage)
+    with run.held():
+        assert run_report(run).items[0].standing.state == "running"
+    standing = run_report(run).items[0].standing
+    assert (standing.state, standing.why) == ("waiting", "its last attempt was cut off")
+    assert standing.next == f"speedproof resume {run.id}"
+
+
+@pytest.mark.parametrize(("kind", "state"), [(NO_EFFECT, "done"), (CANCELLED, "waiting")])
+def test_of_an_attempt_whose_record_is_damaged_the_log_tells_how_it_ended(
+    tmp_path: Path, kind: object, state: str
+) -> None:
+    run, _ = one(tmp_path, kind)
+    (folder,) = run.folder.glob("items/*/01")
+    for file in (folder / "attempt.json", *folder.glob("derived/*.json")):
+        file.write_text("{")
+    assert run_report(run).items[0].standing.state == state
+
+
 def test_money_of_attempts_that_were_made_again_is_spent_and_said(run: RunStore, report: RunReport) -> None:
     total = report.costs[0]
     again = [r for r in report.rows if r.name in report.made_again]
@@ -301,8 +329,7 @@ def test_items_stand_where_the_schedule_says(
     )
     tell(run, *(choices[n] for n in events))
     schedule = replayed(plans, Retries(), 99, run.events()[0])
-    if kinds[-1]:  # a retry of an item that has no attempt is never planned
-        assert [i.standing.state for i in run_report(run).items] == [schedule.state(i) for i in schedule.items.values()]
+    assert [i.standing.state for i in run_report(run).items] == [schedule.state(i) for i in schedule.items.values()]
 
 
 _CAME = st.lists(st.sampled_from(["completed", "model_error", "cancelled", "crashed"]), max_size=4)

@@ -7,6 +7,7 @@ is killed between any two lines of its log and another one takes the run up from
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter
 
 from attempt_writer import process, write_attempt
 from schedule_support import START, later, names, plans, sealed
+from speedproof.analysis import Row, RunLog
 from speedproof.diagnosis import derive, fingerprint
 from speedproof.execution.retrying import Retries
 from speedproof.execution.schedule import Schedule, replayed
@@ -82,6 +84,9 @@ class Run(RuleBasedStateMachine):
         self.made: Counter[str] = Counter()
         """Attempts of each item whose folder was made."""
         self.live = Schedule(PLAN, RETRIES, BREAKER)
+        self.report = RunLog("run", under_way=True)
+        self.records: dict[str, dict[int, Row]] = {}
+        """Each item's attempts as their own records have them, by number."""
         self.tried: set[str] = set()
         """Lanes with a call that succeeded since they began or went on."""
         self.failed: dict[str, list[AttemptSealed]] = {}
@@ -98,6 +103,7 @@ class Run(RuleBasedStateMachine):
     def _record(self, event: Event) -> None:
         self.log.append(EVENT.validate_json(event.model_dump_json()))
         self.live.apply(event)
+        self.report.take(event)
 
     def _lane(self, item: str) -> str:
         return self.live.items[item].plan.lane
@@ -115,7 +121,13 @@ class Run(RuleBasedStateMachine):
         self._may_begin(item)
         self.made[item.id] += 1
         self.under_way[item.id] = self.made[item.id]
+        self._own_record(item, self.made[item.id], state="open")
         self._record(AttemptBegan(at=self.now, item=item.id, number=self.made[item.id]))
+
+    def _own_record(self, item: ItemPlan, number: int, **ended: Any) -> None:
+        given = {"name": "run/item/number", "item": item.id, "number": number, "folder": "f", "task": item.task}
+        given |= {"agent": item.agent, "model": item.model, "sample": item.sample, "control": item.control}
+        self.records.setdefault(item.id, {})[number] = Row.model_validate(given | ended)
 
     def _may_begin(self, item: ItemPlan) -> None:
         """What the log says against it."""
@@ -181,6 +193,7 @@ class Run(RuleBasedStateMachine):
             how["resets_at"] = self.now + timedelta(seconds=end["resets"])
         number = self.under_way.pop(item, self.made[item])
         ended = sealed(item, number, at=self.now, recovered=recovered, **how)
+        self._own_record(self.live.items[item].plan, number, state="sealed", run=ended.run)
         self._record(ended)
         lane = self._lane(item)
         if ended.answered:
@@ -300,6 +313,7 @@ class Run(RuleBasedStateMachine):
             item = ready[folder % len(ready)].id
             self.made[item] += 1
             left[item] = self.made[item]
+        self._nobody_runs()
         self.under_way = left
         self.live = replayed(PLAN, RETRIES, BREAKER, self.log)
         ends = dict(zip(left, kept, strict=False))
@@ -317,6 +331,16 @@ class Run(RuleBasedStateMachine):
             self._went_on(closed.lane)
         self.forgiven = {lane for lane in self.failed if len(self._one_failure(lane)) >= BREAKER}
 
+    def _nobody_runs(self) -> None:
+        """Of a run whose process is gone, reports and whoever plans its items again say the same."""
+        left, report = replayed(PLAN, RETRIES, BREAKER, self.log), replace(self.report, under_way=False)
+        for name, item in left.items.items():
+            item.running = None
+            assert report.standing(item.plan, self._rows(name)).state == left.state(item)
+
+    def _rows(self, item: str) -> list[Row]:
+        return list(self.records.get(item, {}).values())
+
     def _recover(self, ends: dict[str, dict[str, Any] | None]) -> None:
         for item in list(self.under_way):
             end = ends.get(item)
@@ -333,6 +357,11 @@ class Run(RuleBasedStateMachine):
             mine = self.live.lanes[name]
             assert (lane.opened, lane.streak, lane.running) == (mine.opened, mine.streak, mine.running)
             assert lane.answered == mine.answered or name in self.tried
+
+    @invariant()
+    def reports_tell_the_same(self) -> None:
+        for name, item in self.live.items.items():
+            assert self.report.standing(item.plan, self._rows(name)).state == self.live.state(item)
 
     @invariant()
     def every_item_is_somewhere(self) -> None:
@@ -464,6 +493,21 @@ def test_an_item_that_is_excluded_is_looked_at_again_by_the_process_that_resumes
     assert names(list(schedule.startable(START))) == names(items[1:])
     schedule.apply(RunBegan(at=START, pid=2, jobs=1, resumed=True))
     assert names(list(schedule.startable(START))) == names(items), "in the plan's order"
+
+
+def test_an_attempt_that_the_log_tells_of_late_takes_no_later_one_s_place() -> None:
+    items = plans(("codex", "own/a", 2))
+    schedule = schedule_of(items)
+    limited: dict[str, Any] = {"run": "model_error", "failure": F.RATE_LIMITED}
+    for event in (
+        sealed(items[0].id, 2),
+        sealed(items[0].id, 1, **limited),
+        RetryPlanned(at=START, item=items[1].id, after=1, failure=F.RATE_LIMITED, not_before=later(9)),
+        sealed(items[1].id, 1, **limited),
+    ):
+        schedule.apply(event)
+    assert [schedule.state(item) for item in schedule.items.values()] == ["done", "retrying"]
+    assert not list(schedule.owed()), "the retry is on record"
 
 
 def test_failures_without_a_common_cause_do_not_open_a_lane_that_has_worked() -> None:

@@ -13,8 +13,8 @@ from history_support import START, began, item, sealed, write_attempt, write_run
 from record_builder import FAST_BUT_WRONG, GENUINE, NO_EFFECT, QUOTA, build
 from record_builder import plan as built
 from speedproof.errors import InputError
-from speedproof.execution.history import read_run
-from speedproof.execution.selection import FIELDS, Subject, items_from, parse_where, select
+from speedproof.execution.history import read_history
+from speedproof.execution.selection import FIELDS, Selection, Subject, parse_where, select
 from speedproof.journal import FailureClass, ItemPlan, Method, RunStore
 from speedproof.journal.events import ItemExcluded, LaneOpened, RetryPlanned, RunBegan
 from speedproof.journal.status import RunStatus
@@ -58,13 +58,17 @@ def run(tmp_path: Path) -> RunStore:
     return write_run(tmp_path, ITEMS, events)
 
 
+def selected(run: RunStore, *where: str) -> Selection:
+    return select(read_history(run.folder.parents[1]).run(run.id), where)
+
+
 def chosen(run: RunStore, *where: str) -> list[str]:
-    return [one.task for one in items_from(run, where)]
+    return [one.task for one in selected(run, *where).items]
 
 
 def test_without_a_choice_all_that_is_not_done_is_planned(run: RunStore) -> None:
     assert chosen(run) == ["fresh", "out", "busy", "again", "rest"]
-    assert items_from(run) == (FRESH, OUT, BUSY, AGAIN, REST), "the very items, with the ids that they had"
+    assert selected(run).items == (FRESH, OUT, BUSY, AGAIN, REST), "the very items, with the ids that they had"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_what_is_not_understood_is_refused_with_what_there_is(
     run: RunStore, expression: str, says: str, names: str
 ) -> None:
     with pytest.raises(InputError, match="--where") as caught:
-        items_from(run, [expression])
+        selected(run, expression)
     assert says in caught.value.what
     assert names in caught.value.hint
 
@@ -160,7 +164,7 @@ def test_evaluations_by_the_declared_method_are_what_is_asked(tmp_path: Path) ->
 def test_a_damaged_evaluation_is_told_and_counts_as_none(tmp_path: Path) -> None:
     run = build(tmp_path, [(built("fast", "codex", "openai/m"), [GENUINE])])
     next(run.folder.glob("items/*/01/evaluations/*.json")).write_text("{")
-    found = select(read_run(run), ["proven=none"])
+    found = selected(run, "proven=none")
     assert [one.task for one in found.items] == ["fast"]
     assert "taken as not judged" in found.notes[0] and "damaged record" in found.notes[0]
 
@@ -183,6 +187,13 @@ def test_the_last_attempt_counts_even_where_the_log_is_out_of_order(tmp_path: Pa
     assert chosen(run, "attempts=2", "run=completed") == ["done"]
 
 
+def test_an_attempt_that_was_begun_and_left_nothing_to_read_makes_no_item_done(tmp_path: Path) -> None:
+    limited = sealed(AGAIN, run="model_error", failure=FailureClass.RATE_LIMITED)
+    retry = RetryPlanned(at=START, item=AGAIN.id, after=1, failure=FailureClass.RATE_LIMITED, not_before=START)
+    run = write_run(tmp_path, [AGAIN], [began(AGAIN), limited, retry, began(AGAIN, 2)])
+    assert chosen(run) == chosen(run, "state=waiting") == ["again"]
+
+
 def test_statuses_by_older_rules_are_derived_again(tmp_path: Path) -> None:
     control = item("done", "patch", None)
     ended = sealed(control, run="agent_error", rules="rules-0", failure=CRASH)
@@ -196,10 +207,10 @@ def test_items_that_a_living_process_works_on_are_not_planned_again(run: RunStor
     lock = run.lock()
     try:
         with pytest.raises(InputError, match=r"4 of these items are still worked on: run .* is under way"):
-            items_from(run)
+            selected(run)
         assert chosen(run, "state=done", "run=model_error") == ["login", "spent"]
         with pytest.raises(InputError, match="1 of these items"):
-            items_from(run, ["state=running"])
+            selected(run, "state=running")
     finally:
         run.unlock(lock)
 
@@ -217,6 +228,6 @@ def test_ten_thousand_items_are_chosen_from_the_log_alone(tmp_path: Path) -> Non
     run = write_run(tmp_path, items, [e for one in items for e in (began(one), sealed(one))])
     for folder in run.folder.glob("items/*/01"):
         (folder / "attempt.json").write_text("not to be opened")
-    past = read_run(run)
+    past = read_history(tmp_path).run(run.id)
     assert past.notes == ()
     assert len(select(past, ["run=completed", "attempts=1", "failure=none"]).items) == 200

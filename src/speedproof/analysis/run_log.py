@@ -1,13 +1,15 @@
 """The scheduler's log of a run, put together: what is broken or used up, what waits, which lanes opened and why."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from speedproof.analysis.reading import attempted
 from speedproof.analysis.row import Row
 from speedproof.analysis.standing import Standing
 from speedproof.journal import ItemPlan, RunStore
 from speedproof.journal.events import (
+    AttemptSealed,
     Event,
     ItemExcluded,
     LaneClosed,
@@ -17,6 +19,7 @@ from speedproof.journal.events import (
     RunLimit,
     Stopped,
 )
+from speedproof.journal.item_log import ItemLog
 
 
 @dataclass
@@ -41,9 +44,7 @@ class RunLog:
     """Who asked the last process to stop; null when nobody did."""
     unreadable: str | None = None
     """What of the log cannot be read; null when everything can."""
-    _excluded: dict[str, ItemExcluded] = field(default_factory=dict)
-    _limited: dict[str, RunLimit] = field(default_factory=dict)
-    _retries: dict[str, RetryPlanned] = field(default_factory=dict)
+    _items: defaultdict[str, ItemLog] = field(default_factory=lambda: defaultdict(ItemLog))
     _open: dict[str, Opening] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
@@ -51,16 +52,12 @@ class RunLog:
         match event:
             case RunBegan():
                 self.stopped = None
-                self._excluded.clear()
-                self._limited.clear()
+                for item in self._items.values():
+                    item.take(event)
             case Stopped():
                 self.stopped = event
-            case ItemExcluded():
-                self._excluded[event.item] = event
-            case RunLimit():
-                self._limited[event.item] = event
-            case RetryPlanned():
-                self._retries[event.item] = event
+            case ItemExcluded() | AttemptSealed() | RetryPlanned() | RunLimit():
+                self._items[event.item].take(event)
             case LaneOpened():
                 self._open[event.lane] = Opening(event)
                 self.openings.append(self._open[event.lane])
@@ -70,39 +67,42 @@ class RunLog:
 
     def standing(self, item: ItemPlan, rows: Sequence[Row]) -> Standing:
         """Where an item stands; `rows` are its attempts, oldest first."""
-        last = rows[-1] if rows else None
-        if last is not None and last.state == "open" and last.run is None:
-            return Standing(state="running")
-        if (excluded := self._excluded.get(item.id)) is not None:
-            return Standing(state="excluded", why=excluded.why, next=excluded.hint or None)
-        retry = self._retries.get(item.id)
-        if last is not None and (retry is None or retry.after != last.number):
-            if not last.cut_off:
-                return Standing(state="done")
-            retry = None
-        resume = None if self.under_way else f"speedproof resume {self.run}"
-        if (limited := self._limited.get(item.id)) is not None:
-            why = f"the run's limit ({limited.limit}) is used up"
-            return Standing(state="held", why=why, next=f"speedproof plan --from {self.run}")
-        if (opening := self._open.get(item.lane)) is not None:
-            return _held(opening.opened, f"speedproof resume {self.run}")
-        if retry is not None:
-            why = f"its last attempt failed for a reason that may pass: {retry.failure.value}"
-            return Standing(state="retrying", why=why, until=retry.not_before, next=resume)
-        return Standing(state="waiting", why=self._waiting(last), next=resume)
+        told, opening = self._items[item.id], self._open.get(item.lane)
+        ended = _ended(rows[-1], told) if rows else None
+        running = rows[-1].number if rows and ended is None and self.under_way else None
+        last = None if ended is None or ended.cut_off else ended.number
+        told = replace(told, running=running, last=last)  # the attempts' own records count
+        state, kept_by = told.stands(opening.opened if opening else None)
+        why, until, resume = None, None, f"speedproof resume {self.run}"
+        todo = None if self.under_way or state in ("running", "done") else resume
+        match kept_by:
+            case ItemExcluded():
+                why, todo = kept_by.why, kept_by.hint or None
+            case RunLimit():
+                why, todo = f"the run's limit ({kept_by.limit}) is used up", f"speedproof plan --from {self.run}"
+            case LaneOpened():
+                why = f"the lane {kept_by.lane} is open: {kept_by.failure.value}: {kept_by.message}"
+                until, todo = kept_by.resets_at, resume
+            case RetryPlanned():
+                why = f"its last attempt failed for a reason that may pass: {kept_by.failure.value}"
+                until = kept_by.not_before
+            case _ if state == "waiting":
+                why = "its last attempt was cut off" if rows else self._not_begun()
+        return Standing(state=state, why=why, until=until, next=todo)
 
-    def _waiting(self, last: Row | None) -> str:
-        if last is not None:
-            return "its last attempt was cut off"
+    def _not_begun(self) -> str:
         if self.under_way:
             return "its turn has not come"
         by = "ended" if self.stopped is None else f"was stopped ({self.stopped.by})"
         return f"the run {by} before its turn came"
 
 
-def _held(opened: LaneOpened, resume: str) -> Standing:
-    why = f"the lane {opened.lane} is open: {opened.failure.value}: {opened.message}"
-    return Standing(state="held", why=why, until=opened.resets_at, next=resume)
+def _ended(row: Row, told: ItemLog) -> Row | AttemptSealed | None:
+    """What tells how an attempt ended: its own record, or the log where that cannot be read; None: nothing does."""
+    if row.run is not None:
+        return row
+    by_log = next((sealed for sealed in told.sealed if sealed.number == row.number), None)
+    return row if by_log is None and row.state == "sealed" else by_log
 
 
 def run_log(run: RunStore) -> RunLog:

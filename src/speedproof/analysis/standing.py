@@ -1,13 +1,9 @@
 """Where one item of a run stands: done, under way, or why not, and when and how it may go on."""
 
 from datetime import datetime
-from typing import Literal
 
 from speedproof.journal import Record
-
-ItemState = Literal["done", "running", "retrying", "waiting", "held", "excluded"]
-"""done: its last attempt stands; retrying: that failed and is made again; waiting: it has no attempt, or its last one
-was cut off; held: its lane is open, or a limit of the run is used up; excluded: something it needs is broken."""
+from speedproof.journal.item_log import ItemState as ItemState
 
 
 class Standing(Record):

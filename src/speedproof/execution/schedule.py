@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import takewhile
-from typing import Literal
+from typing import get_args
 
 from speedproof.execution.retrying import Retries
 from speedproof.journal import FailureClass, ItemPlan
@@ -16,37 +16,27 @@ from speedproof.journal.events import (
     AttemptBegan,
     AttemptSealed,
     Event,
-    ItemExcluded,
     LaneClosed,
     LaneOpened,
     RetryPlanned,
     RunBegan,
-    RunLimit,
 )
+from speedproof.journal.item_log import ItemEvent, ItemLog, ItemState
 
-State = Literal["waiting", "running", "retrying", "held", "excluded", "done"]
-"""waiting: no attempt yet, or the last one was cut off; retrying: waits for its next attempt; held: its lane is
-open, or a limit of the run is used up; excluded: something it needs is broken; done: its last attempt stands."""
+State = ItemState
+"""Where an item stands."""
 
 NO_ANSWER = "no model call succeeded"
 """What failures have in common that have no fingerprint in common, and open a lane all the same."""
 
 
 @dataclass
-class Item:
+class Item(ItemLog):
     """What is known of one item."""
 
     plan: ItemPlan
     began_at: datetime | None = None
     """When its first attempt began."""
-    running: int | None = None
-    """Number of the attempt under way."""
-    sealed: list[AttemptSealed] = field(default_factory=list)
-    """Its attempts, oldest first."""
-    retry: RetryPlanned | None = None
-    """Its next attempt, where one is planned."""
-    excluded: ItemExcluded | None = None
-    limited: RunLimit | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -107,48 +97,36 @@ class Schedule:
     def apply(self, event: Event) -> None:
         """Take in what was recorded. An event of an item that the run does not hold changes nothing."""
         if isinstance(event, RunBegan):
-            self._begin()
+            self._begin(event)
         elif isinstance(event, LaneOpened | LaneClosed):
             lane = self.lanes.get(event.lane)
             if lane is not None:
                 lane.opened = event if isinstance(event, LaneOpened) else None
                 lane.streak, lane.answered = [], False
-        elif isinstance(event, ItemExcluded | AttemptBegan | AttemptSealed | RetryPlanned | RunLimit):
+        elif isinstance(event, ItemEvent):
             item = self.items.get(event.item)
             if item is not None:
                 self._take(item, event)
 
-    def _begin(self) -> None:
+    def _begin(self, event: RunBegan) -> None:
         """Another process has taken the run up: nothing runs, and what was found broken is looked at again."""
         for item in self.items.values():
-            item.running = item.excluded = item.limited = None
+            item.take(event)
         for lane in self.lanes.values():
             lane.running, lane.answered = 0, False
         self._open = {name: None for name, item in self.items.items() if self.state(item) != "done"}
 
-    def _take(self, item: Item, event: ItemExcluded | AttemptBegan | AttemptSealed | RetryPlanned | RunLimit) -> None:
+    def _take(self, item: Item, event: ItemEvent) -> None:
         lane = self.lanes[item.plan.lane]
-        match event:
-            case ItemExcluded():
-                item.excluded = event
-            case RunLimit():
-                item.limited = event
-            case AttemptBegan():
-                item.began_at = item.began_at or event.at
-                item.running, item.retry = event.number, None
-                lane.running += 1
-            case AttemptSealed():
-                if item.running is not None:
-                    item.running = None
-                    lane.running -= 1
-                item.began_at = item.began_at or event.at
-                item.sealed.append(event)
-                item.retry = None  # begun by a process that was killed before it could record so
-                lane.answered = lane.answered or event.answered
-                lane.ever_answered = lane.ever_answered or event.answered
-                self._count(lane, event)
-            case RetryPlanned():
-                item.retry = event
+        ran = item.running is not None
+        item.take(event)
+        if isinstance(event, AttemptBegan | AttemptSealed):
+            item.began_at = item.began_at or event.at
+            lane.running += (item.running is not None) - ran
+        if isinstance(event, AttemptSealed):
+            lane.answered = lane.answered or event.answered
+            lane.ever_answered = lane.ever_answered or event.answered
+            self._count(lane, event)
         if self.state(item) in {"done", "excluded"}:
             self._open.pop(item.plan.id, None)
         else:
@@ -168,15 +146,7 @@ class Schedule:
 
     def state(self, item: Item) -> State:
         """Where an item stands."""
-        if item.running is not None:
-            return "running"
-        if item.excluded is not None:
-            return "excluded"
-        if item.sealed and item.retry is None and not item.cut_off:
-            return "done"
-        if item.limited is not None or self.lanes[item.plan.lane].opened is not None:
-            return "held"
-        return "waiting" if item.retry is None else "retrying"
+        return item.stands(self.lanes[item.plan.lane].opened)[0]
 
     def startable(self, now: datetime) -> Iterator[ItemPlan]:
         """Items of which any may be attempted at this time, in the plan's order; those that were cut off last, so that
@@ -226,11 +196,11 @@ class Schedule:
     def owed(self) -> Iterator[RetryPlanned]:
         """Retries that a killed process decided on and did not record."""
         for item in self.items.values():
-            if item.retry is None and item.running is None and (retry := self._retry(item)) is not None:
+            if item.retry is None and (retry := self._retry(item)) is not None:
                 yield retry
 
     def _retry(self, item: Item) -> RetryPlanned | None:
-        if not item.sealed or item.cut_off:
+        if item.last is None:
             return None
         last = item.sealed[-1]
         moment = self.retries.next_at(last, failures=item.failures, began_at=item.began_at or last.at)
@@ -254,7 +224,7 @@ class Schedule:
 
     def count(self) -> dict[State, int]:
         """Items by where they stand."""
-        counts: dict[State, int] = dict.fromkeys(("waiting", "running", "retrying", "held", "excluded", "done"), 0)
+        counts: dict[State, int] = dict.fromkeys(get_args(State), 0)
         for item in self.items.values():
             counts[self.state(item)] += 1
         return counts

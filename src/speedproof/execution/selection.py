@@ -12,10 +12,10 @@ from typing import get_args
 from speedproof.agents.registry import agent_name
 from speedproof.diagnosis import RULES
 from speedproof.errors import InputError, RecordError
-from speedproof.execution.history import Past, RunPast, read_run, status_of
+from speedproof.execution.history import Past, RunPast, status_of
 from speedproof.execution.retrying import Retries
-from speedproof.execution.schedule import Schedule, State, replayed
-from speedproof.journal import Evaluation, FailureClass, ItemPlan, Method, RunStore
+from speedproof.execution.schedule import State, replayed
+from speedproof.journal import Evaluation, FailureClass, ItemPlan, Method
 from speedproof.journal.evaluation import Correctness, Integrity
 from speedproof.journal.measurement import Speed
 from speedproof.journal.status import PatchStatus, RunStatus
@@ -192,25 +192,23 @@ class Selection:
     """What could not be read of the records that had to be looked at."""
 
 
-def items_from(run: RunStore, where: Sequence[str] = ()) -> tuple[ItemPlan, ...]:
+def select(past: RunPast, where: Sequence[str] = ()) -> Selection:
     """The items of a run that fit all of `where`; without any, those that are not done.
 
     Raises InputError for an expression that is not understood, and for items that a living process still works on;
     RecordError when the run's manifest cannot be read.
     """
-    return select(read_run(run), where).items
-
-
-def select(past: RunPast, where: Sequence[str] = ()) -> Selection:
-    """The same, from a run whose records have been read already."""
     manifest = past.manifest or past.run.manifest()  # raises what was only noted
     tests = [parse_where(expression, manifest.items) for expression in where]
     alive = past.run.is_locked()
     schedule = replayed(manifest.items, Retries(), 1, past.events)  # neither number matters to where items stand
+    if not alive:
+        for one in schedule.items.values():
+            one.running = None  # what was cut off waits
     notes: list[str] = []
     subjects = [
-        Subject(item, _state(schedule, item.id, alive=alive), past.by_item.get(item.id, ()), manifest.method, notes)
-        for item in manifest.items
+        Subject(one.plan, schedule.state(one), past.by_item.get(name, ()), manifest.method, notes)
+        for name, one in schedule.items.items()
     ]
     chosen = [s for s in subjects if (all(test(s) for test in tests) if tests else s.state != "done")]
     busy = [s for s in chosen if s.state not in {"done", "excluded"}]
@@ -220,12 +218,3 @@ def select(past: RunPast, where: Sequence[str] = ()) -> Selection:
             hint=f"`speedproof status {past.run.id}`; plan after its end, or with --where state=done",
         )
     return Selection(tuple(s.item for s in chosen), tuple(notes))
-
-
-def _state(schedule: Schedule, item: str, *, alive: bool) -> State:
-    """Where an item stands. Of a run that nobody works on, no item is running: what was cut off waits."""
-    found = schedule.items[item]
-    found.sealed.sort(key=lambda sealed: sealed.number)  # ends that the log lacked may have been filled in late
-    if not alive:
-        found.running = None
-    return schedule.state(found)
