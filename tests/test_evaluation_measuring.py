@@ -165,7 +165,7 @@ def test_warm_ups_are_as_many_as_the_method_says(monkeypatch: pytest.MonkeyPatch
     trees: list[bool] = []
     monkeypatch.setattr(measuring, "execute", lambda *_, tree=None: trees.append(tree is None))
     monkeypatch.setattr(measuring, "compile_bytecode", lambda *_: None)
-    copy = SimpleNamespace(path=Path("/copy"), remove=lambda: None)
+    copy = SimpleNamespace(path=Path("/copy"), upper=None, remove=lambda: None)
     arm = cast(ArmTree, SimpleNamespace(name="base", workspace=lambda _: copy))
     workloads = (Workload(name="one", command="true"), Workload(name="two", command="true"))
     prepared = cast(PreparedTask, SimpleNamespace(task=SimpleNamespace(workloads=workloads)))

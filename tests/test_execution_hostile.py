@@ -307,6 +307,14 @@ def test_too_many_bytes_are_found_even_at_the_end(kind: str, ground: Ground) -> 
     assert done.status.diagnosis is not None and done.status.diagnosis.message.startswith("the agent ended after")
 
 
+@BOTH
+def test_a_removed_file_that_grows_is_found_while_it_is_held(kind: str, ground: Ground) -> None:
+    endless = "while :; do head -c 1000000 /dev/zero; sleep 0.01; done >&3"
+    done = ground.run(kind, f"PATH=/usr/bin:/bin; exec 3> big; rm big; {endless}", disk_mb=20)
+    bounds = ended_by(done, StopCause.DISK, "agent/limit/disk")
+    assert (bounds.disk_peak_bytes or 0) > 20 << 20
+
+
 FILL = """
 import os, time
 print("on", flush=True)

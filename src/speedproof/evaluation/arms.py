@@ -1,5 +1,6 @@
 """Arms: the states measured against each other, written out and built where their own code cannot change them."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,12 @@ class ArmTree:
     def workspace(self, scratch: Path) -> Workspace:
         """A throwaway copy that may be written to."""
         return Workspace(Base(self.folder, self.tree, ""), scratch)
+
+
+def writable(workspace: Workspace) -> Mount:
+    """The tree of a throwaway copy, to be written to."""
+    upper = workspace.upper
+    return Mount(workspace.path, WORKSPACE, writable=True, stored=Path(os.fsdecode(upper)) if upper else None)
 
 
 def restore_protected(
@@ -74,7 +81,7 @@ def make_arm(name: str, tree: str, prepared: PreparedTask, repository: Path, san
             mounts=(Mount(target, WORKSPACE, writable=True), *prepared.mounts()),
             interpreters=prepared.interpreters,
         )
-        done = run_command(sandbox, box, BUILD_TIMEOUT_S)
+        done = run_command(sandbox, box, BUILD_TIMEOUT_S, prepared.task.limits)
         if not done.ok:
             remove(target)
             raise TaskError(
@@ -118,4 +125,5 @@ def compile_bytecode(used: Workspace, arm: ArmTree, prepared: PreparedTask, sand
         mounts=(Mount(arm.folder, WORKSPACE, writable=True), Mount(listing, f"{OUT}/sources"), *prepared.mounts()),
         interpreters=prepared.interpreters,
     )
-    run_command(sandbox, box, COMPILE_TIMEOUT_S)  # what cannot be compiled is compiled, or fails, in each run
+    # what cannot be compiled is compiled, or fails, in each run
+    run_command(sandbox, box, COMPILE_TIMEOUT_S, prepared.task.limits)

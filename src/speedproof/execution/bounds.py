@@ -14,16 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from speedproof.errors import RecordError, SandboxError
-from speedproof.execution.growth import Grown, Growth
 from speedproof.journal import StopCause
 from speedproof.journal.attempt import BoundFacts
 from speedproof.sandbox import Confined, Finished, Group, Sandbox, Use, bounds_in_force, new_group
+from speedproof.sandbox.growth import Grown, Growth
 from speedproof.tasks.models import Limits
 
-LOOK_S = 1.0
-"""Seconds between two looks, at least."""
-LOOKING_PART = 10
-"""A look may take one part in so many of the time: after a long one the next comes later."""
 BUSY = 0.05
 """Part of one processor above which an agent counts as active: computing takes much more, a process that only wakes
 up now and then much less."""
@@ -96,7 +92,7 @@ class Bounds:
             cpu_s = process.cpu_s()
         active = cpu_s - self._cpu_s > BUSY * (now - self._looked_at)
         self._cpu_s, self._looked_at = cpu_s, now
-        disk, failure = self._look_at_disk()
+        disk, failure = self._look_at_disk(process.tree())
         return Seen(cause or disk, failure, active, at=now, took_s=time.monotonic() - now)
 
     def _refused(self, refused: int) -> StopCause | None:
@@ -116,17 +112,13 @@ class Bounds:
             return StopCause.PROCESSES
         return None
 
-    def _look_at_disk(self) -> tuple[StopCause | None, RecordError | None]:
-        grown = self._growth.look(self._disk, self.limits.files)
+    def _look_at_disk(self, pids: Iterable[int] = ()) -> tuple[StopCause | None, RecordError | None]:
+        grown = self._growth.look(self._disk, self.limits.files, pids)
         self._grown.append(grown)
-        failure = None
-        if grown.full:
-            left = f"{grown.free_bytes >> 20} MiB are free where workspaces stand"
-            failure = RecordError(f"no space left on device: {left}", hint="free disk space, then `speedproof resume`")
         beyond = self._disk is not None and grown.bytes > self._disk
         if self.limits.files is not None and grown.files > self.limits.files:
             beyond = True
-        return StopCause.DISK if beyond else None, failure
+        return StopCause.DISK if beyond else None, grown.failure
 
     def give_up(self) -> None:
         """Let a look that is under way end soon."""

@@ -9,6 +9,7 @@ from speedproof.errors import SandboxError
 from speedproof.evaluation.running import run_command
 from speedproof.sandbox import Box, Mount, Sandbox
 from speedproof.sandbox.box import WORKSPACE
+from speedproof.tasks.models import Limits
 from speedproof.workspace.cache import Cache
 from speedproof.workspace.tree import remove
 
@@ -86,7 +87,7 @@ def _try(sandbox: Sandbox, cache: Cache) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             argv = (python, "-I", "-S", "-c", _TRIES, str(server.getsockname()[1]), str(secret))
             box = Box(argv=argv, cwd="/", mounts=(Mount(tree, WORKSPACE),), interpreters=(prefix,))
-            done = run_command(sandbox, box, _TIMEOUT_S)
+            done = run_command(sandbox, box, _TIMEOUT_S, Limits())
     finally:
         remove(folder)
     try:

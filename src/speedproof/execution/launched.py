@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from speedproof.errors import RecordError, SandboxError, SpeedproofError
-from speedproof.execution.bounds import LOOK_S, LOOKING_PART, Bounds, Closed, Seen
+from speedproof.execution.bounds import Bounds, Closed, Seen
 from speedproof.execution.logs import LogWriter
 from speedproof.execution.stop import Stop
 from speedproof.gateway import Gateway, Session
 from speedproof.journal import StopCause
 from speedproof.journal.attempt import ENDED, BoundFacts
 from speedproof.sandbox import Box, Confined, Finished, Sandbox
+from speedproof.sandbox.growth import LOOK_S, LOOKING_PART
 from speedproof.tasks.models import Limits
 
 GRACE_S = 5.0

@@ -1,8 +1,8 @@
 """Isolation: what a process of an agent, a test or a workload may see, reach and use up.
 
 Here live the description of a confined command (`Box`), bubblewrap and its absence (`host`), the control groups that
-bound and hold the processes of an attempt, and the probe that says what is really enforced. Not here: what runs inside
-(agents, evaluation) or how long (execution).
+bound and hold the processes of an attempt, the looks at what they write to the disk (`growth`), and the probe that says
+what is really enforced. Not here: what runs inside (agents, evaluation) or how long (execution).
 """
 
 from speedproof.sandbox.box import Box, Mount, Sandbox, Started

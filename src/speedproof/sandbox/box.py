@@ -25,6 +25,8 @@ class Mount:
     writable: bool = False
     device: bool = False
     """Whether it is a device that may be opened: everywhere else devices cannot."""
+    stored: Path | None = None
+    """Where what is written to it takes up the host's disk, such as an overlay's upper layer; null: in `source`."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Box:
     """Descriptors the command inherits."""
     cpu: int | None = None
     """CPU to pin to; null: all."""
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The folders of the host's disk that the command can write to."""
+        return tuple(m.stored or m.source for m in self.mounts if m.writable and not m.device)
 
 
 @dataclass(frozen=True)

@@ -139,9 +139,9 @@ class Limits(Given):
     processes: int | None = Field(default=2048, gt=0)
     """Processes and threads at once."""
     disk_mb: int | None = Field(default=10240, gt=0)
-    """MiB by which workspace and home may grow."""
+    """MiB by which workspace and home may grow, and that each command may write which builds, tests or warms up."""
     files: int | None = Field(default=500_000, gt=0)
-    """Files by which workspace and home may grow."""
+    """Files by which workspace and home may grow, and that each such command may make."""
     steps: int | None = Field(default=None, gt=0)
     """Model calls."""
     tokens: int | None = Field(default=None, gt=0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from speedproof.evaluation.arms import ArmTree, compile_bytecode
+from speedproof.evaluation.arms import ArmTree, compile_bytecode, writable
 from speedproof.evaluation.deciding.decision import Outlook, bias, compare, outlook
 from speedproof.evaluation.measuring.load import watching
 from speedproof.evaluation.measuring.outputs import Agreement
@@ -20,8 +20,7 @@ from speedproof.evaluation.parallel import side_by_side
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.journal import Arm, Check, Comparison, Measurement, Method, Sample
 from speedproof.journal.measurement import BASE, CONTROL, EXPERT
-from speedproof.sandbox import Mount, Sandbox, raised
-from speedproof.sandbox.box import WORKSPACE
+from speedproof.sandbox import Sandbox, raised
 
 Told = Callable[[int, int], None]
 """Told after each block: blocks that count so far, blocks at most."""
@@ -56,8 +55,7 @@ def warm_up(
     for workload in prepared.task.workloads:
         workspace = arm.workspace(scratch / f"warm-{arm.name}-{workload.name}")
         try:
-            tree = Mount(workspace.path, WORKSPACE, writable=True)
-            execute(prepared, workload, arm, sandbox, seed, tree=tree)
+            execute(prepared, workload, arm, sandbox, seed, tree=writable(workspace))
             compile_bytecode(workspace, arm, prepared, sandbox, scratch)
         finally:
             workspace.remove()

@@ -94,7 +94,7 @@ class Agreement:
                 mounts=(*mounts, *self.prepared.mounts()),
                 interpreters=self.prepared.interpreters,
             )
-            done = run_command(self.sandbox, box, COMPARE_TIMEOUT_S)
+            done = run_command(self.sandbox, box, COMPARE_TIMEOUT_S, self.prepared.task.limits)
         if done.ok:
             return None
         return f"the task's comparer {done.how}" + (f": {_plain(done.tail(3))}" if done.output.strip() else "")

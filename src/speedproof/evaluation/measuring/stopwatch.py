@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.disk import DiskWatch
 from speedproof.evaluation.measuring.load import Watch
 from speedproof.evaluation.measuring.protocol import Protocol, Word, WorkloadFailed
 from speedproof.evaluation.parallel import no_longer_than
@@ -93,7 +94,7 @@ def execute(
     `tree` replaces the read-only mount of the arm (for a warm-up). `watch`: the CPU to pin to and look at. `nice`: the
     value that this thread has been raised to; what runs inside then gets its whole session raised to it.
 
-    Raises WorkloadFailed when it ends, hangs or misspeaks before its stop signal.
+    Raises WorkloadFailed when it ends, hangs, misspeaks or fills the disk before its stop signal.
     """
     read, write = os.pipe()
     noise_read, noise_write = os.pipe()
@@ -107,6 +108,7 @@ def execute(
         stack.callback(os.close, read)
         stack.callback(os.close, noise_read)
         try:
+            disk = DiskWatch(box, prepared.task.limits)
             process = Confined(sandbox, box, stdout=noise_write, stderr=noise_write, group=group)
         finally:
             os.close(write)
@@ -114,7 +116,9 @@ def execute(
         try:
             if nice is not None:
                 process.raise_session(nice)  # of the launch; what runs inside follows once it has its own
-            problem = listen(protocol, process, noise, read, noise_read, workload.timeout_s, watch=watch, nice=nice)
+            problem = listen(
+                protocol, process, noise, read, noise_read, workload.timeout_s, disk=disk, watch=watch, nice=nice
+            )
         except WorkloadFailed as error:
             problem = str(error)
         finally:
@@ -123,8 +127,9 @@ def execute(
             process.kill()
             finished = process.wait()
         drain(noise_read, noise)
-    if protocol.started is None or protocol.stopped is None:
-        raise WorkloadFailed(why_not(protocol, problem, finished, noise))
+    disk.ended()
+    if protocol.started is None or protocol.stopped is None or disk.beyond is not None:
+        raise WorkloadFailed(why_not(protocol, disk.beyond or problem, finished, noise))
     after = max(0.0, finished.cpu_s - before - TEARDOWN_S)
     outputs = b"".join(protocol.outputs)
     return Execution(
@@ -148,15 +153,16 @@ def listen(
     noise_read: int,
     limit_s: float,
     *,
+    disk: DiskWatch,
     until: Word = "stop",
     watch: Watch | None = None,
     nice: int | None = None,
 ) -> str:
     """Read until that word has been said; returns the problem when it does not come within `limit_s` of the launch.
 
-    At the start signal, `watch` begins.
+    At the start signal, `watch` begins. `disk` is looked at now and then.
 
-    Raises WorkloadFailed on anything but the protocol.
+    Raises WorkloadFailed on anything but the protocol, RecordError when the disk is full.
     """
     deadline = process.started_at + limit_s
     with selectors.DefaultSelector() as selector:
@@ -169,7 +175,10 @@ def listen(
                 return f"did not say {last} within its limit"
             if nice is not None and (protocol.started is not None or process.raise_session(nice)):
                 nice = None
-            for key, _ in selector.select(no_longer_than(left if nice is None else min(left, _POLL_S))):
+            if disk.look(process):
+                return str(disk.beyond)
+            wait = disk.wait(left if nice is None else min(left, _POLL_S))
+            for key, _ in selector.select(no_longer_than(wait)):
                 if key.fd == noise_read:
                     if not take(noise_read, noise):
                         selector.unregister(noise_read)

@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from speedproof.errors import InputError
 from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.disk import DiskWatch
 from speedproof.evaluation.measuring.protocol import Protocol, Word, WorkloadFailed
 from speedproof.evaluation.measuring.stopwatch import listen, why_not, workload_box
 from speedproof.evaluation.parallel import side_by_side
@@ -200,13 +201,15 @@ def _counted(
             mounts=(*plain.mounts, Mount(logs, f"{OUT}/counts", writable=True)),
         )
         try:
+            disk = DiskWatch(box, prepared.task.limits)
             process = Confined(sandbox, box, stdout=noise_write, stderr=noise_write)
         finally:
             os.close(write)
             os.close(noise_write)
         problem = ""
         try:
-            problem = listen(protocol, process, noise, read, noise_read, workload.timeout_s * SLOWER, until=until)
+            limit_s = workload.timeout_s * SLOWER
+            problem = listen(protocol, process, noise, read, noise_read, limit_s, disk=disk, until=until)
             if protocol.said(until):
                 _end(process)
         except WorkloadFailed as error:

@@ -11,7 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from speedproof.errors import TaskError
-from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.arms import ArmTree, writable
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.evaluation.running import run_command
 from speedproof.journal import TestsReport
@@ -19,7 +19,7 @@ from speedproof.journal.base import digest_of
 from speedproof.journal.files import write_atomically
 from speedproof.journal.measurement import BASE
 from speedproof.sandbox import Box, Mount, Sandbox
-from speedproof.sandbox.box import OUT, WORKSPACE
+from speedproof.sandbox.box import OUT
 from speedproof.workspace.reading import read_untrusted
 from speedproof.workspace.tree import give_to, remove
 
@@ -73,16 +73,22 @@ def run_tests(prepared: PreparedTask, arm: ArmTree, sandbox: Sandbox, scratch: P
         box = Box(
             argv=("/bin/sh", "-c", tests.command),
             env={**prepared.variables(), "SPEEDPROOF_JUNIT": f"{OUT}/junit.xml"},
-            mounts=(Mount(workspace.path, WORKSPACE, True), Mount(out, OUT, True), *prepared.mounts()),
+            mounts=(writable(workspace), Mount(out, OUT, True), *prepared.mounts()),
             interpreters=prepared.interpreters,
         )
         try:
-            done = run_command(sandbox, box, tests.timeout_s)
+            done = run_command(sandbox, box, tests.timeout_s, prepared.task.limits)
             content = read_untrusted(out / "junit.xml", _LARGEST_XML)
         finally:
             workspace.remove()
             remove(folder)
         seconds += done.finished.wall_s
+        if done.beyond is not None:
+            raise TestsBroken(
+                f"task {prepared.task.name}: the test command {done.beyond} on {arm.name}:\n{done.tail(15)}",
+                kind="base_broken",
+                hint=f"the command is: {tests.command}",
+            )
         if content is None or done.timed_out:
             raise TestsBroken(
                 f"task {prepared.task.name}: the test command {done.how} on {arm.name} and left no results "

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from speedproof.errors import EnvironmentFailed
-from speedproof.evaluation.arms import ArmTree
+from speedproof.evaluation.arms import ArmTree, writable
 from speedproof.evaluation.prepared import PreparedTask
 from speedproof.evaluation.running import run_command
 from speedproof.sandbox import Box, Mount, Sandbox
@@ -115,7 +115,7 @@ class Session:
         workspace = self.arm.workspace(self.scratch / f"copy-{secrets.token_hex(4)}")
         try:
             mounts = (
-                Mount(workspace.path, WORKSPACE, writable=True),
+                writable(workspace),
                 Mount(trace.folder, OUT, writable=True),
                 *self._own_mounts(),
                 *self.prepared.mounts(),
@@ -138,7 +138,7 @@ class Session:
                 interpreters=self.prepared.interpreters,
                 keep_fds=keep,
             )
-            run_command(self.sandbox, box, timeout_s)
+            run_command(self.sandbox, box, timeout_s, self.prepared.task.limits)
         finally:
             workspace.remove()
 
@@ -169,7 +169,7 @@ class Session:
             mounts=(*mounts, Mount(request, _REQUEST_INSIDE)),
             interpreters=(self.tracer.prefix,),
         )
-        done = run_command(self.sandbox, box, READING_TIMEOUT_S)
+        done = run_command(self.sandbox, box, READING_TIMEOUT_S, self.prepared.task.limits)
         content = read_untrusted(out / "executed.json", LARGEST_ANSWER + 1) if done.ok else None
         if content is None or len(content) > LARGEST_ANSWER:
             raise Untraced(f"what was traced cannot be read: {(done.tail(1) or done.how)[:200]}")
