@@ -15,12 +15,15 @@ from rich.console import Console
 
 from attempt_writer import START, USED, Wire, failed_with, outcome, process, write_attempt
 from command_line import call
-from record_builder import HOSTILE_TEXT, Kind, build, demo_run, plan
-from speedproof.analysis import Spending, SpendingLine, costs, rows, spending
+from record_builder import HOSTILE_TEXT, Kind, build, demo_run, plan, tell
+from speedproof.analysis import Spending, SpendingLine, costs, rows, run_report, spending
+from speedproof.analysis.probes import probes
 from speedproof.errors import RecordError
-from speedproof.journal import FailureClass, RunStore, StopCause, Usage
+from speedproof.journal import CallIntent, CallOutcome, FailureClass, RunStore, StopCause, Usage
 from speedproof.journal.attempt import Prices
-from speedproof.report import print_spending
+from speedproof.journal.events import LaneProbed
+from speedproof.report import print_report, print_spending
+from speedproof.report.markdown import to_markdown
 
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 LIST = Prices(source="genai-prices", version="0.0.30")
@@ -37,6 +40,16 @@ def a_run(root: Path, attempts: Sequence[dict[str, Any]]) -> RunStore:
     for (item, _), facts in zip(items, attempts, strict=True):
         write_attempt(root, **({"item": item.id, "sample": item.sample, "prices": LIST} | facts))
     return run
+
+
+def probed(run: RunStore, lane: str, wire: Wire) -> Path:
+    """The run's record of a probe that made these calls; its file."""
+    calls = [record for record in wire.lines if isinstance(record, CallIntent) and record.protocol != "other"]
+    costs = [o.cost_usd for o in wire.lines if isinstance(o, CallOutcome) and o.cost_usd is not None]
+    name = run.add_probe("".join(f"{record.model_dump_json()}\n" for record in wire.lines))
+    known = {"usage": Usage(), "cost_usd": sum(costs) if costs else None}
+    tell(run, LaneProbed(at=START, lane=lane, file=name, calls=len(calls), broken=None, **known))
+    return run.folder / name
 
 
 def line(found: Spending, by: str, name: str) -> SpendingLine:
@@ -331,3 +344,70 @@ def test_the_command_refuses_a_run_that_is_not_there_or_cannot_be_read(tmp_path:
     assert done.returncode == 2 and "run.json" in done.stderr
     with pytest.raises(RecordError):
         spending(run)
+
+
+def test_probes_are_in_the_total_of_the_run_on_lines_of_their_own_and_in_no_attempt(tmp_path: Path) -> None:
+    run = a_run(tmp_path, [{"calls": Wire().ok(2)}, {"calls": Wire().ok()}])
+    without = spending(run)
+    assert (without.probes.calls, names(without, "probes")) == (0, [])
+    assert "probes" not in shown(without)
+    small = changed(Wire().ok(2, cost_usd=0.25), model_asked="small")
+    probed(run, "mini · openai/m", small)
+    probed(run, "codex · openai/m", Wire().ok(cost_usd=None).fails(429, QUOTA, "insufficient_quota"))
+    found = spending(run)
+    assert names(found, "probes") == ["mini · openai/m", "codex · openai/m"]
+    mini, codex = (line(found, "probes", name).spent for name in names(found, "probes"))
+    assert (mini.calls, mini.cost_usd, mini.usage.output) == (2, 0.5, 40)
+    assert (codex.calls, codex.cost_usd, codex.unpriced_calls, codex.refused_calls) == (2, None, 1, 1), "never 0"
+    assert (found.probes.calls, found.probes.cost_usd, found.probes.unpriced_calls) == (4, 0.5, 1)
+    total = found.total
+    assert (total.spent.calls, total.spent.cost_usd, total.wasted.calls) == (7, 2.0, 1)
+    assert total.attempts == without.total.attempts
+    for by in ("task", "agent", "model", "outcome"):
+        assert [r for r in found.lines if r.by == by] == [r for r in without.lines if r.by == by]
+    for by in ("wire_model", "hour"):
+        assert math.fsum(r.spent.cost_usd or 0 for r in found.lines if r.by == by) == 2.0
+    assert line(found, "wire_model", "small").attempts == ()
+    text = shown(found)
+    assert "≥ $2.00 at list prices; 7 calls" in text
+    assert "≥ $0.50 of it by probes before the run; 4 calls; 300 in + 150 cached, 60 out" in text
+    assert "Probes before the run" in text and "codex · openai/m" in text
+
+
+def test_the_report_s_sums_hold_the_probes_too(tmp_path: Path) -> None:
+    run = a_run(tmp_path, [{"calls": Wire().ok(2)}])
+    probed(run, "mini · openai/m", Wire().ok(2, cost_usd=0.25).side_route().unanswered())
+    everything, of_probes, *others = costs(rows(run), probes(run))
+    assert (of_probes.by, of_probes.name, of_probes.attempts) == ("probes", "mini · openai/m", ())
+    assert (of_probes.calls, of_probes.cost_usd, of_probes.cost_unknown_calls, of_probes.wall_s) == (3, 0.5, 1, None)
+    assert others == costs(rows(run))[1:]
+    spent, whole = spending(run).total.spent, costs(rows(run))[0]
+    assert (everything.calls, everything.usage, everything.cost_usd) == (spent.calls, spent.usage, spent.cost_usd)
+    assert everything.usage_unknown_calls == spent.usage_unknown_calls == 1
+    assert (everything.attempts, everything.wall_s) == (whole.attempts, whole.wall_s)
+    report = run_report(run)
+    assert report.costs == (everything, of_probes, *others)
+    assert "| probes | mini · openai/m | 0 | 3 |" in to_markdown(report)
+    console = Console(width=200, file=(said := StringIO()), highlight=False)
+    print_report(report, console)
+    assert "; 3 calls of it by probes before the run" in said.getvalue()
+
+
+def test_no_call_of_a_probe_is_lost_with_a_damaged_line_a_missing_file_or_a_damaged_log(tmp_path: Path) -> None:
+    run = a_run(tmp_path, [{"calls": Wire().ok(2)}])
+    torn, gone, _ = (probed(run, lane, Wire().ok(2)) for lane in ("torn", "gone", "unnamed"))
+    torn.write_text("".join(torn.read_text().splitlines(keepends=True)[:2]) + '{"kind": "intent", "ca')
+    gone.unlink()
+    log = run.folder / "events.jsonl"
+    log.write_text(log.read_text().replace('"unnamed"', '"unna'))
+    found = spending(run)
+    counts = {r.name: (r.spent.calls, r.spent.usage_unknown_calls, r.spent.cost_usd) for r in found.lines}
+    assert counts["torn"] == (2, 1, 0.5)
+    assert counts["gone"] == (2, 2, None)
+    assert (found.probes.calls, found.probes.cost_usd) == (6, 1.5) and counts["all"] == (8, 3, 2.5)
+    assert found.total.wasted.calls == 0, "nobody knows how they ended"
+    assert found.unreadable == {
+        f"{run.id}/probes/001.jsonl": "1 damaged line; 1 of 2 calls are missing",
+        f"{run.id}/probes/002.jsonl": "2 of 2 calls are missing",
+    }
+    assert "probes/002.jsonl: 2 of 2 calls are missing" in shown(found)

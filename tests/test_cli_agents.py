@@ -77,6 +77,9 @@ def test_several_agents_are_checked_and_one_that_fails_makes_the_exit_code_1(tmp
     assert "0 calls" in findings(second)["called the model"]
     (only,) = checked(f"command:{good}", cwd=tmp_path, code=0)
     assert only["ok"] and only["seconds"] > 0 and only["model"] == "scripted:check"
+    assert (only["calls"], only["cost_usd"], only["cost_unknown_calls"]) == (2, 0.0, 0)
+    told = call("agents", "check", f"command:{good}", "--sandbox", "none", cwd=tmp_path, cache=tmp_path / "cache")
+    assert "s, 2 calls: " in told.stdout and "cost $0.00)" in told.stdout
     shown = call("agents", "check", f"command:{bad}", "--sandbox", "none", cwd=tmp_path, cache=tmp_path / "cache")
     assert shown.returncode == 1
     assert "does not work" in shown.stdout and "called the model" in shown.stdout

@@ -1,5 +1,6 @@
 """The preflight: what is broken takes its own items out, what is missing is said, and the doctor says the same."""
 
+import asyncio
 import base64
 import json
 import shutil
@@ -14,20 +15,28 @@ from typing import Any
 import pytest
 
 from small_project import BASE, METHOD, Project, make_project, task_of, write_suite
+from speedproof.agents.registry import get_agent
+from speedproof.analysis import spending
 from speedproof.errors import AgentError, InputError, LeakError, SandboxError, SpeedproofError, TaskError
 from speedproof.execution import enforced
 from speedproof.execution.doctor import examine
 from speedproof.execution.enforced import require_enforced
+from speedproof.execution.engine import execute_run, resume_run
 from speedproof.execution.finding import Finding
 from speedproof.execution.plan import Lane, plan_items
 from speedproof.execution.preflight import Ready, make_ready
-from speedproof.execution.probe import FILE
+from speedproof.execution.probe import FILE, Probed, probe
+from speedproof.execution.progress import progress_of
+from speedproof.execution.setup import Setup
 from speedproof.execution.wire import Wire
-from speedproof.gateway import Budget, Patience
+from speedproof.execution.work import Audience
+from speedproof.gateway import Budget, Patience, resolve_model
+from speedproof.journal import CallIntent, RunStore
+from speedproof.journal.events import AttemptBegan, RunLimit
 from speedproof.sandbox import Bubblewrap, HostSandbox
 from speedproof.sandbox.box import Box, Started
 from speedproof.tasks.suite import load_suite
-from speedproof.workspace.cache import Cache
+from speedproof.workspace.cache import Cache, silent
 from test_agents_command import TEMPLATE, written
 
 pytestmark = [
@@ -180,6 +189,7 @@ class Provider(BaseHTTPRequestHandler):
     """Chat Completions: what a model does follows from its name."""
 
     asked: list[str] = []
+    ending = threading.Event()
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -199,6 +209,9 @@ class Provider(BaseHTTPRequestHandler):
         if model == "fixed" and "temperature" in body:
             answers["fixed"] = (400, _error("unsupported_parameter", "Unsupported parameter: 'temperature'."))
         good = {"id": "x", "object": "chat.completion", "created": 1, "model": model}
+        if model == "slow" and tool:
+            type(self).asked.append("no answer")
+            type(self).ending.wait(60)
         status, answer = answers.get(model, (200, good | {"choices": [choice], "usage": usage}))
         text = json.dumps(answer).encode()
         self.send_response(status)
@@ -218,10 +231,12 @@ def _error(code: str, message: str) -> dict[str, Any]:
 @pytest.fixture
 def provider() -> Iterator[str]:
     Provider.asked.clear()
+    Provider.ending.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        Provider.ending.set()
         server.shutdown()
         thread.join()
 
@@ -269,6 +284,98 @@ def test_mistakes_are_refused_before_anything_is_done(place: Place, provider: st
     with pytest.raises(SpeedproofError, match="does not exist"):
         place.ready(Lane(place.small, "own/good"), base_url=provider)
     assert place.heard and Provider.asked == [], "nothing is spent where nothing can be attempted"
+
+
+# What probes cost
+
+
+class Silent(Audience):
+    """Hears everything, shows nothing."""
+
+
+@pytest.fixture
+def run_of(place: Place, provider: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunStore]:
+    """Runs the suite on lanes that call the provider, at a cent a call that it answers."""
+    monkeypatch.setattr("speedproof.gateway.models.list_price", lambda usage, *_, **__: 0.01)
+
+    def run(*lanes: Lane, **changes: Any) -> RunStore:
+        loaded = load_suite(write_suite(place.folder / "suite", *place.tasks))
+        setup = Setup(**{"base_url": provider, "wire": QUICK, **changes})
+        return execute_run(
+            loaded, plan_items(loaded, loaded.suite.tasks, lanes), setup, state=place.folder / "state",
+            cache=place.cache, method=METHOD, settings={}, audience=Silent(),
+        )  # fmt: skip
+
+    return run
+
+
+def test_what_probes_spent_belongs_to_the_run_that_paid_for_them_and_to_no_attempt(
+    place: Place, run_of: Callable[..., RunStore]
+) -> None:
+    lanes = (Lane(place.small, "own/good"), Lane(place.small, "own/locked"))
+    first = run_of(*lanes)
+    found = spending(first)
+    probed = {r.name: r.spent for r in found.lines if r.by == "probes"}
+    good, locked = (probed.pop(f"{place.small} · own/{name}") for name in ("good", "locked"))
+    assert not probed
+    assert (good.calls, good.cost_usd, good.usage.total) == (2, 0.02, 220)
+    assert (locked.calls, locked.cost_usd, locked.usage_unknown_calls, locked.refused_calls) == (1, None, 1, 1)
+    (attempt,) = first.attempts()
+    lines, _ = attempt.calls()
+    of_attempt = sum(isinstance(line, CallIntent) for _, line in lines)
+    assert of_attempt == 2 and found.total.spent.calls == 2 + 1 + of_attempt
+    assert [r.spent.calls for r in found.lines if r.by == "agent"] == [of_attempt]
+    assert (found.probes.calls, found.probes.cost_usd, found.total.spent.cost_usd) == (3, 0.02, 0.04)
+    told = progress_of(first)
+    assert (told.calls, told.cost_usd, told.cost_unknown_calls) == (5, 0.04, 1), "status says the same"
+    second = spending(run_of(*lanes, Lane(place.small, place.script)))
+    assert (second.probes.calls, second.probes.cost_usd) == (3, 0.02), "a real model is asked again, and paid for again"
+    assert sum(r.by == "probes" for r in second.lines) == 2, "our own script costs nothing"
+    assert spending(first) == found
+
+
+def test_the_run_s_limit_counts_what_its_probes_spent(place: Place, run_of: Callable[..., RunStore]) -> None:
+    place.tasks.append(place.task("two", instructions="Faster."))
+    wire = replace(QUICK, budget=Budget(cost_usd=0.035))
+    run = run_of(Lane(place.small, "own/good"), wire=wire)
+    events, _ = run.events()
+    assert sum(isinstance(event, AttemptBegan) for event in events) == 1, "two cents for the probe, two for the first"
+    assert [event.limit for event in events if isinstance(event, RunLimit)] == ["cost"]
+    assert spending(run).total.spent.cost_usd == 0.04
+
+
+def test_what_a_probe_spent_is_kept_when_the_run_is_not_taken_up_again(
+    place: Place, run_of: Callable[..., RunStore]
+) -> None:
+    run = run_of(Lane(place.small, "own/locked"), PATCH)
+    assert spending(run).probes.calls == 1
+    loaded = load_suite(place.folder / "suite/suite.yaml")
+    with pytest.raises(AgentError, match="no model call is answered"):
+        resume_run(run, loaded, cache=place.cache, audience=Silent())
+    assert spending(run).probes.calls == 2
+    assert [path.name for path in sorted((run.folder / "probes").iterdir())] == ["001.jsonl", "002.jsonl"]
+    assert progress_of(run).calls == 2
+
+
+def test_what_a_probe_had_spent_when_it_was_broken_off_is_told(place: Place, provider: str) -> None:
+    adapter = get_agent(place.small, cache=place.cache)
+    model = resolve_model("own/slow", provider, {})
+    spent: list[Probed] = []
+
+    async def interrupted() -> None:
+        installation = adapter.locate(silent)
+        held = probe(adapter, installation, model, Bubblewrap(), QUICK, place.cache, spent.append)
+        task = asyncio.create_task(held)
+        while "no answer" not in Provider.asked:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(interrupted())
+    (cut,) = spent
+    assert (cut.calls, cut.usage.total, cut.usage_unknown_calls, cut.cost_unknown_calls) == (2, 110, 1, 2)
+    assert cut.wire.count('"kind":"intent"') == 2
 
 
 # Probes with our own script

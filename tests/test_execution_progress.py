@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from speedproof.execution.progress import followed, progress_of
 from speedproof.execution.progress_record import Progress
 from speedproof.execution.retrying import Retries
 from speedproof.execution.tally import Tally
-from speedproof.journal import FailureClass, ItemPlan, RunStore, StopCause
+from speedproof.journal import FailureClass, ItemPlan, RunStore, StopCause, Usage
 from speedproof.journal.base import now
 from speedproof.journal.events import (
     Event,
@@ -28,6 +29,7 @@ from speedproof.journal.events import (
     Judged,
     JudgingBegan,
     LaneOpened,
+    LaneProbed,
     RetryPlanned,
     RunBegan,
     RunLimit,
@@ -65,6 +67,12 @@ def worked_on(run: RunStore) -> Iterator[int]:
 
 def took_up(pid: int, jobs: int = 2, seconds: float = 0) -> RunBegan:
     return RunBegan(at=START + timedelta(seconds=seconds), pid=pid, jobs=jobs, resumed=seconds > 0)
+
+
+def probed(seconds: float = 0, **facts: Any) -> LaneProbed:
+    at = START + timedelta(seconds=seconds)
+    known = {"lane": "mini · m", "file": "probes/001.jsonl", "calls": 2, "usage": Usage(), "broken": None}
+    return LaneProbed(at=at, **(known | facts))
 
 
 def retry(of: ItemPlan) -> RetryPlanned:
@@ -185,6 +193,24 @@ def test_the_pauses_between_processes_are_no_time_of_work(tmp_path: Path) -> Non
     run = write_run(tmp_path, [item()], [Stopped(at=START + timedelta(seconds=10), by="SIGINT", at_once=False)])
     add(run, took_up(1, seconds=5000), Judged(at=START + timedelta(seconds=5030)))
     assert progress_of(run).elapsed_s == 40
+
+
+def test_what_comes_before_a_process_takes_the_run_up_again_is_no_time_of_work(tmp_path: Path) -> None:
+    plan = item()
+    run = write_run(tmp_path, [plan], [Stopped(at=START + timedelta(seconds=10), by="SIGINT", at_once=False)])
+    add(run, sealed(plan, recovered=True, at=START + timedelta(seconds=4000)), probed(seconds=4010, cost_usd=0.5))
+    add(run, took_up(1, seconds=5000), Judged(at=START + timedelta(seconds=5030)))
+    assert progress_of(run).elapsed_s == 40
+
+
+def test_probes_count_in_what_a_run_has_spent_and_their_unknown_calls_are_counted(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [item()])
+    add(run, probed(cost_usd=0.5, usage_unknown_calls=0, cost_unknown_calls=1))
+    found = progress_of(run)
+    assert (found.calls, found.cost_usd, found.usage_unknown_calls, found.cost_unknown_calls) == (2, 0.5, 0, 1)
+    add(run, probed(cost_usd=None))
+    found = progress_of(run)
+    assert (found.calls, found.cost_usd, found.usage_unknown_calls, found.cost_unknown_calls) == (4, 0.5, 2, 3)
 
 
 def test_the_end_is_projected_from_what_done_items_took_and_how_many_run_at_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from speedproof.analysis.costs import CostLine, costs
 from speedproof.analysis.failures import FailureGroup, failures
 from speedproof.analysis.funnel import Funnel, funnel
 from speedproof.analysis.parameters import ParameterLine, parameter_lines
+from speedproof.analysis.probes import probes
 from speedproof.analysis.progress import ItemLine, LaneLine, Tally, item_lines, lane_lines, tally
 from speedproof.analysis.qualified import qualifications
 from speedproof.analysis.rates import Rate, success_rates
@@ -117,7 +118,7 @@ def run_report(run: RunStore) -> RunReport:
         qualifications_unreadable="; ".join(unread).replace(f"{run.folder}/", "") or None,
         scores=scores(run, every),
         failures=tuple(failures(every)),
-        costs=tuple(costs(every)),
+        costs=tuple(costs(every, probes(run))),
         parameters=tuple(parameter_lines(every)),
         items=tuple(lines),
         rows=tuple(every),

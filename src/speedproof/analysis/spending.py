@@ -1,4 +1,4 @@
-"""What a run spent, call by call: by task, agent, model, outcome and time, what was wasted, what nobody knows."""
+"""What a run spent, call by call: by probes, task, agent, model, outcome, time; what was wasted, what nobody knows."""
 
 import math
 from collections import defaultdict
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from speedproof.analysis.detail import pairs
+from speedproof.analysis.probes import Probe, counted, probes
 from speedproof.analysis.reading import attempted
 from speedproof.analysis.reconciled import Reconciled, reconciled
 from speedproof.analysis.row import Row
@@ -22,7 +22,7 @@ FAILED_CALL = "failed call"
 """What else is wasted: a call of another attempt that failed or was cut."""
 _HOURLY = timedelta(hours=48)
 
-By = Literal["all", "task", "agent", "model", "wire_model", "outcome", "waste", "hour", "day"]
+By = Literal["all", "probes", "task", "agent", "model", "wire_model", "outcome", "waste", "hour", "day"]
 
 
 class Spent(Record):
@@ -59,9 +59,10 @@ class SpendingLine(Record):
     """What one group of calls cost."""
 
     by: By
-    """What the group is formed by. model: as planned; wire_model: as named in the request that was forwarded; outcome:
-    how the attempt ended and its failure class; waste: why the spending was in vain; hour and day: UTC, when the call
-    ended."""
+    """What the group is formed by. probes: the agent and model that were probed before the run, in no attempt; model:
+    as planned; wire_model: as named in the request that was forwarded; outcome: how the attempt ended and its failure
+    class; waste: why the spending was in vain; hour and day: UTC, when the call ended. The probes' calls are in all,
+    wire_model, waste, hour and day too, and in no other group."""
     name: str
     """Name of the group."""
     attempts: tuple[str, ...]
@@ -70,7 +71,7 @@ class SpendingLine(Record):
     """What they spent."""
     wasted: Spent
     """The part of it that was wasted: spent by attempts that ended as infra_error, model_error, cancelled or crashed
-    without a proven patch, and by failed or cut calls of all others."""
+    without a proven patch, and by failed or cut calls of all others and of probes."""
     again: Spent
     """The part of it that was spent by attempts that were made again."""
 
@@ -94,7 +95,9 @@ class Spending(Record):
     run: str
     """Id of the run."""
     lines: tuple[SpendingLine, ...]
-    """The run as a whole, then each group."""
+    """The run as a whole, its probes included, then each group."""
+    probes: Spent
+    """The part of the whole that probes spent before its attempts."""
     prices: tuple[PriceList, ...]
     """The price lists used."""
     prices_unknown: tuple[str, ...]
@@ -102,7 +105,7 @@ class Spending(Record):
     reconciled: tuple[Reconciled, ...]
     """Attempts whose agent counted tokens or dollars itself, beside the wire."""
     unreadable: dict[str, str]
-    """Attempt → what of its record cannot be read, so that its spending may not be in the sums."""
+    """Attempt, or file of a probe → what of it cannot be read, so that its spending may not be in the sums."""
 
     @property
     def total(self) -> SpendingLine:
@@ -119,13 +122,13 @@ class _Spender:
 
 @dataclass
 class _Group:
-    attempts: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
     entries: list["_Entry"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Entry:
-    row: Row
+    of: Row | Probe
     call: ModelCall
     again: bool
 
@@ -137,11 +140,11 @@ class _Entry:
     @property
     def waste(self) -> str | None:
         """Why this call was in vain; null when it was not, or nobody can tell yet."""
-        row, call = self.row, self.call
-        if row.run in WASTED_RUNS and not row.proven:
-            return row.run
-        under_way = row.run is None and call.outcome is None
-        return FAILED_CALL if call.failed and not under_way else None
+        of, call = self.of, self.call
+        if isinstance(of, Row) and of.run in WASTED_RUNS and not of.proven:
+            return of.run
+        untold = call.outcome is None and (of.run is None if isinstance(of, Row) else call.intent is None)
+        return FAILED_CALL if call.failed and not untold else None
 
     @property
     def wire_model(self) -> str:
@@ -152,11 +155,15 @@ class _Entry:
 def spending(run: RunStore) -> Spending:
     """What a run spent so far. Raises RecordError when its manifest cannot be read."""
     spenders = [_read(run, r) for r in rows(run) if r.control is None and r.folder is not None]
+    before = probes(run)
     again = {r.name for item in tried(s.row for s in spenders) for r in item.again}
     entries = [_Entry(s.row, call, s.row.name in again) for s in spenders for call in s.calls]
+    entries += [_Entry(probe, call, again=False) for probe in before for call in probe.calls]
+    unreadable = {s.row.name: said for s in spenders if (said := _unreadable(s.row))}
     return Spending(
         run=run.id,
-        lines=tuple(_lines([s.row for s in spenders], entries)),
+        lines=tuple(_lines([*(s.row for s in spenders), *before], entries)),
+        probes=_spent([call for probe in before for call in probe.calls]),
         prices=_price_lists(spenders),
         prices_unknown=tuple(s.row.name for s in spenders if s.calls and not (s.attempt and s.attempt.prices)),
         reconciled=tuple(
@@ -164,22 +171,14 @@ def spending(run: RunStore) -> Spending:
             for s in spenders
             if s.attempt and (found := reconciled(s.row.name, s.attempt.outcome, [c.outcome for c in s.calls]))
         ),
-        unreadable={s.row.name: said for s in spenders if (said := _unreadable(s.row))},
+        unreadable=unreadable | {probe.name: probe.unreadable for probe in before if probe.unreadable},
     )
 
 
 def _read(run: RunStore, row: Row) -> _Spender:
     store = AttemptStore(run.folder / (row.folder or ""))
     lines, _ = attempted(store.calls, []) or ([], [])  # what cannot be read stands in the row's error
-    calls = [ModelCall(p.number, p.intent, p.outcome, p.outcome_line or p.intent_line or 0) for p in pairs(lines)]
-    return _Spender(row, attempted(store.read, []), tuple(c for c in calls if not c.side_route or _cost_something(c)))
-
-
-def _cost_something(call: ModelCall) -> bool:
-    o = call.outcome
-    return o is not None and not (
-        o.usage is None and o.at_least is None and o.cost_usd is None and o.billed_usd is None
-    )
+    return _Spender(row, attempted(store.read, []), counted(lines))
 
 
 def _unreadable(row: Row) -> str | None:
@@ -188,17 +187,17 @@ def _unreadable(row: Row) -> str | None:
     return "; ".join([*([row.error] if row.error else []), *damaged]) or None
 
 
-def _lines(members: Sequence[Row], entries: Sequence[_Entry]) -> list[SpendingLine]:
+def _lines(members: Sequence[Row | Probe], entries: Sequence[_Entry]) -> list[SpendingLine]:
     moments = [at for e in entries if (at := e.at)]
     long = bool(moments) and max(moments) - min(moments) > _HOURLY
     groups: defaultdict[tuple[By, str], _Group] = defaultdict(_Group)
     groups["all", "all"] = _Group()
-    for row in members:
-        for key in _keys(row):
-            groups[key].attempts.add(row.name)
+    for member in members:
+        for key in _keys(member):
+            groups[key].members.add(member.name)
     for entry in entries:
-        for key in [*_keys(entry.row), *_keys_of_call(entry, long=long)]:
-            groups[key].attempts.add(entry.row.name)
+        for key in [*_keys(entry.of), *_keys_of_call(entry, long=long)]:
+            groups[key].members.add(entry.of.name)
             groups[key].entries.append(entry)
     place = {by: number for number, by in enumerate(get_args(By))}
     timed = ("hour", "day")
@@ -206,7 +205,9 @@ def _lines(members: Sequence[Row], entries: Sequence[_Entry]) -> list[SpendingLi
     return [_line(by, name, members, groups[by, name]) for by, name in ordered]
 
 
-def _keys(row: Row) -> list[tuple[By, str]]:
+def _keys(row: Row | Probe) -> list[tuple[By, str]]:
+    if isinstance(row, Probe):
+        return [("all", "all"), ("probes", row.lane)]
     ended = " · ".join([row.run or row.state, *([row.diagnosis.failure.value] if row.diagnosis else [])])
     return [
         ("all", "all"),
@@ -226,11 +227,11 @@ def _keys_of_call(entry: _Entry, *, long: bool) -> list[tuple[By, str]]:
     return keys
 
 
-def _line(by: By, name: str, members: Sequence[Row], group: _Group) -> SpendingLine:
+def _line(by: By, name: str, members: Sequence[Row | Probe], group: _Group) -> SpendingLine:
     return SpendingLine(
         by=by,
         name=name,
-        attempts=tuple(r.name for r in members if r.name in group.attempts),
+        attempts=tuple(m.name for m in members if isinstance(m, Row) and m.name in group.members),
         spent=_spent([e.call for e in group.entries]),
         wasted=_spent([e.call for e in group.entries if e.waste]),
         again=_spent([e.call for e in group.entries if e.again]),

@@ -16,6 +16,7 @@ from speedproof.execution.preflight import choose_sandbox
 from speedproof.execution.wire import Wire, parameters_of, pins_of
 from speedproof.gateway import resolve_model
 from speedproof.gateway.environment import environment
+from speedproof.report.text import plural, tokens, usd
 
 app = typer.Typer(help="The coding agents: which are there, installing them, whether they work.", no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(metavar="NAME", help="Agents, such as codex, mini@2.4.6.")]
@@ -61,7 +62,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Send one tool round trip through each agent, in the sandbox, and say what works. Exit code 1 when something does
-    not. A real model costs what two or three short calls cost."""
+    not. A real model costs what two or three short calls cost, which is said and kept in no run."""
     progress = Console(stderr=True, highlight=False)
 
     def told(what: str) -> None:
@@ -84,5 +85,9 @@ def check(
 
 def _print_check(checked: CheckedAgent) -> None:
     works = "works" if checked.ok else "does not work"
-    console().print(f"{checked.agent} {works} with {checked.model} ({checked.seconds:.1f} s)", markup=False)
+    took = f"{checked.seconds:.1f} s, {plural(checked.calls, 'call')}"
+    if checked.calls:
+        unknown = f", not known of {plural(checked.cost_unknown_calls, 'call')}" if checked.cost_unknown_calls else ""
+        took += f": {tokens(checked.usage)}, cost {usd(checked.cost_usd)}{unknown}"
+    console().print(f"{checked.agent} {works} with {checked.model} ({took})", markup=False, soft_wrap=True)
     console().print(findings_table(checked.findings, header=False))

@@ -19,6 +19,7 @@ _STYLES = {
     "stopping": "yellow",
     "judging": "cyan",
     "ended": "green",
+    "failed": "red",
     "stopped": "yellow",
     "killed": "red",
 }

@@ -69,7 +69,7 @@ def left_open(facts: Facts) -> Diagnosis | None:
 def harness_failed(facts: Facts) -> Diagnosis | None:
     """The harness recorded an exception of its own."""
     error = facts.attempt.error
-    return None if error is None else harness.diagnose(facts, error)
+    return None if error is None else harness.diagnose(error, facts.place("error", "message"))
 
 
 def nothing_launched(facts: Facts) -> Diagnosis | None:

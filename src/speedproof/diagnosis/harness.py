@@ -2,8 +2,9 @@
 
 import re
 
-from speedproof.diagnosis.facts import Facts, sentence
+from speedproof.diagnosis.facts import sentence
 from speedproof.journal.attempt import HarnessError
+from speedproof.journal.base import Evidence
 from speedproof.journal.failure import Diagnosis
 from speedproof.journal.failure import FailureClass as F
 
@@ -64,13 +65,13 @@ def is_cancellation(error: HarnessError) -> bool:
     return error.kind.rsplit(".", 1)[-1] in _CANCELLED
 
 
-def diagnose(facts: Facts, error: HarnessError) -> Diagnosis:
-    """The diagnosis of an attempt that the harness could not carry out."""
+def diagnose(error: HarnessError, place: Evidence) -> Diagnosis:
+    """The diagnosis of what the harness could not carry out; `place`: where that is recorded."""
     failure, stated = classify(error)
     return Diagnosis(
         failure=failure,
         message=sentence(f"{error.kind}: {error.message}"),
         stage=error.stage,
         confidence="direct" if stated else "inferred",
-        evidence=(facts.place("error", "message"),),
+        evidence=(place,),
     )

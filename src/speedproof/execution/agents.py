@@ -10,7 +10,7 @@ from speedproof.execution.finding import Finding
 from speedproof.execution.probe import probe, scripted
 from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway import ModelChoice
-from speedproof.journal import Record
+from speedproof.journal import Record, Usage
 from speedproof.sandbox import Sandbox
 from speedproof.workspace.cache import Cache, silent
 from speedproof.workspace.machine import agents_at_work
@@ -54,6 +54,16 @@ class CheckedAgent(Record):
     """How long the check took, installation left out."""
     findings: tuple[Finding, ...]
     """What was looked at, in order."""
+    calls: int = 0
+    """Model calls that it made: of no run, and recorded nowhere else."""
+    usage: Usage = Usage()
+    """Sum of their known usage."""
+    usage_unknown_calls: int = 0
+    """Calls whose usage is unknown and not in the sum."""
+    cost_usd: float | None = None
+    """Sum of their known costs in US dollars; null when no call has one."""
+    cost_unknown_calls: int = 0
+    """Calls whose cost is unknown and not in the sum."""
 
     @property
     def ok(self) -> bool:
@@ -146,4 +156,9 @@ def check_agent(
         model=choice.asked,
         seconds=held.seconds,
         findings=(*findings, *held.findings),
+        calls=held.calls,
+        usage=held.usage,
+        usage_unknown_calls=held.usage_unknown_calls,
+        cost_usd=held.cost_usd,
+        cost_unknown_calls=held.cost_unknown_calls,
     )

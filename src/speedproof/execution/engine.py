@@ -1,7 +1,7 @@
 """The engine of a run: everything is made ready, then attempted, then judged; a run that was cut off goes on."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from speedproof.execution.notify import Notifier
 from speedproof.execution.plan import require_same
 from speedproof.execution.planned import make_plan
 from speedproof.execution.preflight import Ready, choose_sandbox, make_ready
+from speedproof.execution.probe import Probed
 from speedproof.execution.recovery import recover
 from speedproof.execution.schedule import Schedule, replayed
 from speedproof.execution.sealing import sealed_event
@@ -29,6 +30,7 @@ from speedproof.journal.events import (
     ItemExcluded,
     Judged,
     JudgingBegan,
+    JudgingFailed,
     LaneProbed,
     RunBegan,
     Stopped,
@@ -102,7 +104,16 @@ def resume_run(
             return False
         require_same(loaded, left, run.id)
         proven = {name for name, lane in schedule.lanes.items() if lane.ever_answered}
-        ready = _make_ready(loaded, left, setup, cache, manifest.method, audience, run.folder.parents[1], proven)
+        probes: dict[str, Probed] = {}
+        try:
+            ready = _make_ready(
+                loaded, left, setup, cache, manifest.method, audience, run.folder.parents[1], proven, probes
+            )
+        except BaseException:
+            with closing(run.open_events()) as log:
+                for probed in _probed(run, probes):
+                    log.append(probed)  # what it spent is spent
+            raise
         for event in events:
             if isinstance(event, AttemptSealed | LaneProbed):
                 ready.meter.carry(event.calls, event.usage, event.cost_usd)
@@ -119,6 +130,7 @@ def _make_ready(
     audience: Audience,
     state: Path,
     proven: Collection[str] = (),
+    probes: dict[str, Probed] | None = None,
 ) -> Ready:
     require_known(method)  # before anything is spent on what could not be judged
     expected_s = None
@@ -140,8 +152,25 @@ def _make_ready(
         state=state,
         jobs=setup.jobs,
         proven=proven,
+        probes=probes,
         told=audience.stage,
     )
+
+
+def _probed(run: RunStore, probes: Mapping[str, Probed]) -> Iterator[LaneProbed]:
+    """The events of these probes, whose calls are now the run's."""
+    for lane, probed in probes.items():
+        yield LaneProbed(
+            at=now(),
+            lane=lane,
+            file=run.add_probe(probed.wire),
+            calls=probed.calls,
+            usage=probed.usage,
+            usage_unknown_calls=probed.usage_unknown_calls,
+            cost_usd=probed.cost_usd,
+            cost_unknown_calls=probed.cost_unknown_calls,
+            broken=probed.broken,
+        )
 
 
 def _carry_out(
@@ -171,18 +200,8 @@ def _carry_out(
                 work.record(closed)
             for retry in list(schedule.owed()):
                 work.record(retry)
-        for lane, probed in ready.probes.items():
-            work.record(
-                LaneProbed(
-                    at=now(),
-                    lane=lane,
-                    file=run.add_probe(probed.wire),
-                    calls=probed.calls,
-                    usage=probed.usage,
-                    cost_usd=probed.cost_usd,
-                    broken=probed.broken,
-                )
-            )
+        for probed in _probed(run, ready.probes):
+            work.record(probed)
             ready.meter.carry(probed.calls, probed.usage, probed.cost_usd)
         for item, exclusion in ready.excluded.items():
             work.record(ItemExcluded(at=now(), item=item, why=exclusion.why, hint=exclusion.hint))
@@ -199,6 +218,7 @@ def _carry_out(
                 beside_agents=setup.beside_agents,
                 coverage=setup.coverage,
                 told=audience.judging,
+                failed=lambda task, error: record(JudgingFailed(at=now(), task=task, error=error)),
             )
         except KeyboardInterrupt:
             record(Stopped(at=now(), by="SIGINT", at_once=True))

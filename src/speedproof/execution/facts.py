@@ -59,15 +59,12 @@ class Facts:
             self._fail(error, "".join(traceback.format_exception(error)))
 
     def _fail(self, error: BaseException, trace: str) -> None:
-        self.fields.setdefault(
-            "error",
-            HarnessError(
-                stage=ACTIVITY[self._transitions[-1].stage],
-                kind=_kind(error),
-                message=redact(str(error)),
-                traceback=redact(trace),
-            ),
-        )
+        self.fields.setdefault("error", harness_error(error, ACTIVITY[self._transitions[-1].stage], trace))
+
+
+def harness_error(error: BaseException, stage: str, trace: str) -> HarnessError:
+    """An exception as it is recorded, secrets removed. `trace`: its traceback; empty where a person can act on it."""
+    return HarnessError(stage=stage, kind=_kind(error), message=redact(str(error)), traceback=redact(trace))
 
 
 def _kind(error: BaseException) -> str:

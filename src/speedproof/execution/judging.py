@@ -1,15 +1,26 @@
 """Evaluating a run: the patches of all its attempts, task by task, by the method the run declared."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from traceback import format_exception
 
-from speedproof.errors import InputError, RecordError
+from speedproof.errors import (
+    EnvironmentFailed,
+    InputError,
+    RecordError,
+    SandboxError,
+    SourceError,
+    SpeedproofError,
+    TaskError,
+)
 from speedproof.evaluation.checks import Known
 from speedproof.evaluation.judge import Judge
 from speedproof.evaluation.prepared import PreparedTask, prepare_task
+from speedproof.execution.facts import harness_error
 from speedproof.execution.host import host_facts
 from speedproof.execution.method import require_known
 from speedproof.execution.qualifying import before_judging
 from speedproof.journal import AttemptStore, Evaluation, Method, RunStore
+from speedproof.journal.attempt import HarnessError
 from speedproof.sandbox import Sandbox
 from speedproof.tasks.suite import LoadedSuite
 from speedproof.workspace.cache import Cache
@@ -17,6 +28,10 @@ from speedproof.workspace.patch import diff_trees
 
 Told = Callable[[str, str], None]
 """Told the task's name and, in one line, what is being done."""
+Failed = Callable[[str | None, HarnessError], None]
+"""Told of a task whose patches could not be judged, or of none when it was no task's own failure."""
+_OF_A_TASK = (SourceError, EnvironmentFailed, SandboxError, TaskError)
+"""What keeps one task's patches from being judged and says nothing of another's."""
 
 
 def evaluate_run(
@@ -31,13 +46,15 @@ def evaluate_run(
     coverage: bool = False,
     prepared: dict[str, PreparedTask] | None = None,
     told: Told = lambda _task, _what: None,
+    failed: Failed = lambda _task, _error: None,
 ) -> dict[str, Evaluation]:
     """Judge every sealed attempt that has no evaluation by this method yet, or, with `again`, all of them.
 
     `method` defaults to the declared one; only evaluations by the declared method count. `beside_agents`: measure
     although agents work on the machine, and record so. `coverage`: tell which changed lines tests and workloads
     execute. Returns the evaluations by attempt name. Raises InputError when the suite has changed since the run, or
-    when this Speedproof does not know the declared method.
+    when this Speedproof does not know the declared method. Where a task cannot be prepared or measured, the others are
+    judged before its error is raised.
     """
     manifest = run.manifest()
     method = method or manifest.method
@@ -56,8 +73,8 @@ def evaluate_run(
     controls = {item.id for item in manifest.items if item.control is not None}
     made = _patches(run, controls) if waiting else {}
     digests = {item.task: item.task_digest for item in manifest.items}
-    done: dict[str, Evaluation] = {}
-    for name, stores in waiting.items():
+
+    def judge(name: str, stores: Sequence[AttemptStore]) -> dict[str, Evaluation]:
         task = loaded.task(name)
         if loaded.task_digest(task) != digests[name]:
             raise InputError(
@@ -84,7 +101,7 @@ def evaluate_run(
             sandbox,
             cache,
             method,
-            lambda what, name=name: told(name, what),  # type: ignore[misc]
+            lambda what: told(name, what),
         )
         with Judge(
             ready,
@@ -94,16 +111,32 @@ def evaluate_run(
             declared=method == manifest.method,
             beside_agents=beside_agents,
             coverage=coverage,
-            told=lambda what, name=name: told(name, what),  # type: ignore[misc]
-        ) as judge:
-            evaluations = judge.judge(
+            told=lambda what: told(name, what),
+        ) as judging:
+            evaluations = judging.judge(
                 patches,
                 known=_known(made, name, ready),
                 given={store.name for store in stores if store.folder.parent.name in controls},
             )
         for store in stores:
             store.add_evaluation(evaluations[store.name])
-        done |= evaluations
+        return evaluations
+
+    done: dict[str, Evaluation] = {}
+    first: SpeedproofError | None = None
+    for name, stores in waiting.items():
+        try:
+            done |= judge(name, stores)
+        except _OF_A_TASK as error:
+            failed(name, harness_error(error, "evaluate", ""))
+            told(name, f"not judged: {error.what}")
+            first = first or error
+        except Exception as error:
+            trace = "" if isinstance(error, SpeedproofError) else "".join(format_exception(error))
+            failed(None, harness_error(error, "evaluate", trace))
+            raise
+    if first is not None:
+        raise first
     return done
 
 

@@ -28,7 +28,6 @@ from speedproof.execution.probing import probe_lanes
 from speedproof.execution.wire import AS_ASKED, Wire
 from speedproof.gateway import Budget, Meter, ModelChoice, require_price, resolve_model
 from speedproof.gateway.environment import environment
-from speedproof.gateway.models import SCRIPTED
 from speedproof.gateway.upstreams.logins import LoginExpired
 from speedproof.journal import ItemPlan, Method, SandboxFacts
 from speedproof.journal.base import now
@@ -96,18 +95,20 @@ def make_ready(
     state: Path | None = None,
     jobs: int | Literal["auto"] = "auto",
     proven: Collection[str] = (),
+    probes: dict[str, Probed] | None = None,
     told: Told = lambda _: None,
 ) -> Ready:
     """Check what the user gave, the machine and the sandbox; then agents, tasks and leaks; qualify the tasks; spend
     money on probes last.
 
     `expected_s`: seconds that the run will take, as far as anybody knows; `state`: where its records go; `proven`:
-    lanes that need no probe, because a call of theirs has been answered in this run.
+    lanes that need no probe, because a call of theirs was answered in this run; `probes` gets each that is made.
     Raises the SpeedproofError that says what is wrong with what the user gave, what is wrong with the machine, or, when
     strict or when no item is left, what is broken first: no attempt has been made then.
     """
     end_orphans()  # what killed processes left running would share the machine
-    ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget))
+    spent = {} if probes is None else probes
+    ready = Ready(sandbox, sandbox.probe(), cache, wire=wire, meter=Meter(wire.budget), probes=spent)
     check = Preflight(ready, told, strict=strict)
     for model in dict.fromkeys(i.model for i in items if i.model is not None):
         check.resolve(model, base_url, environment(env_file, os.environ, told))
@@ -212,8 +213,6 @@ class Preflight(Checks):
         """One tool round trip of each agent with each model; without one, with our own script. Then the logins."""
         for agent, model, shown in probe_lanes(self.ready, dict.fromkeys(lanes), self.told):
             what = checks.of_lane(agent, model)
-            if model is not None and self.ready.models[model].provider != SCRIPTED:
-                self.ready.probes[what] = shown
             if shown.broken is not None:
                 self.fail(
                     what, AgentError(f"{what}: {shown.broken}", hint=shown.hint or f"speedproof agents check {agent}")

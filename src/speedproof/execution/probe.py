@@ -5,7 +5,7 @@ It proves that the agent starts, that its calls reach the model and are answered
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from speedproof.agents.aider import Aider, edit_block
 from speedproof.agents.protocol import Agent, Installation
@@ -13,7 +13,7 @@ from speedproof.diagnosis.calls import classify
 from speedproof.diagnosis.facts import ModelCall, sentence
 from speedproof.errors import AgentError, RecordError, SandboxError
 from speedproof.execution.finding import Finding
-from speedproof.execution.trial import Trial, hold_trial
+from speedproof.execution.trial import Trial, hold_trial, wire_of
 from speedproof.execution.wire import Wire
 from speedproof.gateway import ModelChoice, Script, ScriptedModel
 from speedproof.gateway.models import SCRIPTED
@@ -55,8 +55,12 @@ class Probed(Record):
     """Model calls."""
     usage: Usage
     """Their known usage together."""
+    usage_unknown_calls: int
+    """Calls whose usage is unknown and not in the sum."""
     cost_usd: float | None
     """Their known cost together, in US dollars; null when none is known."""
+    cost_unknown_calls: int
+    """Calls whose cost is unknown and not in the sum."""
     wire: str
     """The calls as recorded: lines of a calls.jsonl."""
 
@@ -64,14 +68,33 @@ class Probed(Record):
     def said(self) -> str:
         """What became of its calls, and what they took."""
         answered = next((f.said for f in self.findings if f.what == CALLED), "not launched")
-        cost = "cost unknown" if self.cost_usd is None else f"${self.cost_usd:.4f}"
-        return f"{answered}; {self.usage.input + (self.usage.output or 0):,} tokens, {cost}"
+        return f"{answered}; {self.spent}"
+
+    @property
+    def spent(self) -> str:
+        """What its calls took: the known sums, and of how many nobody knows."""
+        tokens = f"{self.usage.input + (self.usage.output or 0):,} tokens"
+        if self.usage_unknown_calls:
+            tokens += f" and {self.usage_unknown_calls} of {self.calls} calls of unknown usage"
+        if self.cost_usd is None:
+            return f"{tokens}, cost unknown" if self.calls else f"{tokens}, $0.0000"
+        unknown = f" and {self.cost_unknown_calls} of {self.calls} calls of unknown cost"
+        return f"{tokens}, ${self.cost_usd:.4f}" + (unknown if self.cost_unknown_calls else "")
 
 
 async def probe(
-    adapter: Agent, installation: Installation, model: ModelChoice, sandbox: Sandbox, wire: Wire, cache: Cache
+    adapter: Agent,
+    installation: Installation,
+    model: ModelChoice,
+    sandbox: Sandbox,
+    wire: Wire,
+    cache: Cache,
+    cut: Callable[["Probed"], None] = lambda _: None,
 ) -> Probed:
-    """Hold one. Raises RecordError when the disk refuses; everything else is in what it showed."""
+    """Hold one. `cut` is told what it had spent when it is broken off, by a Ctrl-C or a full disk.
+
+    Raises RecordError when the disk refuses; everything else is in what it showed.
+    """
     folder = cache.scratch("probe")
     began = time.monotonic()
     try:
@@ -80,15 +103,18 @@ async def probe(
         )
     except (AgentError, SandboxError) as error:
         missing = Finding(what="launched", ok=False, said=error.what, hint=error.hint)
-        return _probed((missing,), error.what, error.hint, time.monotonic() - began, (), "")
-    except OSError as error:
-        raise RecordError(f"the probe cannot be held: {error}", file=folder, hint="speedproof doctor") from error
+        return _probed((missing,), error.what, error.hint, time.monotonic() - began, *wire_of(folder))
+    except BaseException as error:
+        cut(_probed((), None, "", time.monotonic() - began, *wire_of(folder)))
+        if isinstance(error, OSError):
+            raise RecordError(f"the probe cannot be held: {error}", file=folder, hint="speedproof doctor") from error
+        raise
     finally:
         remove(folder)
-    calls = [call for call in trial.calls if not call.side_route]
+    calls = _to_models(trial.calls)
     findings = (*_findings(adapter, trial, calls), *_pinned(adapter, calls, wire, model))
     broken, hint = _broken(trial, calls, model)
-    return _probed(findings, broken, hint, time.monotonic() - began, calls, trial.wire)
+    return _probed(findings, broken, hint, time.monotonic() - began, trial.calls, trial.wire)
 
 
 def scripted(agent: Agent) -> ModelChoice:
@@ -102,20 +128,28 @@ def scripted(agent: Agent) -> ModelChoice:
 
 
 def _probed(
-    findings: tuple[Finding, ...], broken: str | None, hint: str, seconds: float, calls: Sequence[ModelCall], wire: str
+    findings: tuple[Finding, ...], broken: str | None, hint: str, seconds: float, made: Sequence[ModelCall], wire: str
 ) -> Probed:
-    outcomes = [call.outcome for call in calls if call.outcome is not None]
-    costs = [outcome.cost_usd for outcome in outcomes if outcome.cost_usd is not None]
+    calls = _to_models(made)
+    outcomes = [call.outcome for call in calls]
+    usage, usage_unknown = total_usage(None if o is None else o.usage for o in outcomes)
+    costs = [o.cost_usd for o in outcomes if o is not None and o.cost_usd is not None]
     return Probed(
         findings=findings,
         broken=broken,
         hint=hint,
         seconds=seconds,
         calls=len(calls),
-        usage=total_usage(outcome.usage for outcome in outcomes)[0],
+        usage=usage,
+        usage_unknown_calls=usage_unknown,
         cost_usd=sum(costs) if costs else None,
+        cost_unknown_calls=len(calls) - len(costs),
         wire=wire,
     )
+
+
+def _to_models(calls: Iterable[ModelCall]) -> list[ModelCall]:
+    return [call for call in calls if not call.side_route]
 
 
 def _broken(trial: Trial, calls: Sequence[ModelCall], model: ModelChoice) -> tuple[str | None, str]:

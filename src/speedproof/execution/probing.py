@@ -34,6 +34,8 @@ class Means(Protocol):
     agents: dict[str, Agent]
     installations: dict[str, Installation]
     models: dict[str, ModelChoice]
+    probes: dict[str, Probed]
+    """Gets what was asked of real models, by lane, as soon as it is known."""
 
 
 def probe_lanes(
@@ -54,9 +56,16 @@ async def _probe_lanes(
         async with room:
             if model is None:
                 return await _by_script(means, agent, told)
-            told(f"{of_lane(agent, model)}: one tool round trip")
-            shown = await probe(adapter, installation, means.models[model], means.sandbox, means.wire, means.cache)
-            told(f"{of_lane(agent, model)}: {shown.said}")
+            lane, choice = of_lane(agent, model), means.models[model]
+            told(f"{lane}: one tool round trip")
+
+            def cut(spent: Probed) -> None:
+                means.probes[lane] = spent
+                told(f"{lane}: cut off; {spent.spent}")
+
+            shown = await probe(adapter, installation, choice, means.sandbox, means.wire, means.cache, cut)
+            means.probes[lane] = shown
+            told(f"{lane}: {shown.said}")
             return shown
 
     asked = {lane: (lane[0], None if _is_scripted(means.models, lane[1]) else lane[1]) for lane in lanes}

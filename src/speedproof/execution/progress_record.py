@@ -9,7 +9,7 @@ from speedproof.journal.events import LaneOpened
 from speedproof.journal.pace import ProviderDown
 from speedproof.journal.status import RunStatus
 
-Phase = Literal["preparing", "attempting", "stopping", "judging", "ended", "stopped", "killed"]
+Phase = Literal["preparing", "attempting", "stopping", "judging", "ended", "failed", "stopped", "killed"]
 """preparing: a process holds it and has not begun: it makes ready to go on with it, or judges it anew; stopping: it was
 asked to stop, and ends what runs; ended: nothing is left that can be done now; stopped: it was asked to, and did;
 killed: its process is gone, and neither ended the run nor was asked to stop."""
@@ -111,7 +111,8 @@ class Progress(Record):
     excluded: tuple[Exclusion, ...]
     """Why nothing is spent on the items that are excluded."""
     calls: int
-    """Model calls, those of running attempts among them as far as somebody looked."""
+    """Model calls, those of probes before the run among them, and those of running attempts as far as somebody
+    looked."""
     usage: Usage
     """Sum of the known usage of these calls."""
     usage_unknown_calls: int

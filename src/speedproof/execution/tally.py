@@ -16,6 +16,8 @@ from speedproof.journal.events import (
     Event,
     Judged,
     JudgingBegan,
+    JudgingFailed,
+    LaneProbed,
     RunBegan,
     Stopped,
 )
@@ -80,7 +82,7 @@ class Tally:
         """The process that works on the run, or the last one that did."""
         self.stopped: Stopped | None = None
         """Whether that one was asked to stop."""
-        self.judging = self.judged = False
+        self.judging = self.judged = self.judging_failed = False
         self._first: RunBegan | None = None
         self._before = self._here = timedelta()
         """How long the processes before this one worked, and this one as far as its events tell."""
@@ -95,7 +97,8 @@ class Tally:
             case RunBegan():
                 self._first = self._first or event
                 self._before += self._here
-                self.session, self.stopped, self.judging, self.judged = event, None, False, False
+                self.session, self.stopped = event, None
+                self.judging = self.judged = self.judging_failed = False
                 self._down.clear()
             case AttemptBegan():
                 self._attempts += 1
@@ -105,23 +108,34 @@ class Tally:
                     self._attempts += 1  # the line that said that it began is damaged
                 unknown = event.usage_unknown_calls
                 self._spent.add(event.calls, event.usage, unknown, event.cost_usd, event.cost_unknown_calls)
+            case LaneProbed():
+                unknown = event.calls if event.usage_unknown_calls is None else event.usage_unknown_calls
+                unpriced = event.calls if event.cost_unknown_calls is None else event.cost_unknown_calls
+                self._spent.add(event.calls, event.usage, unknown, event.cost_usd, unpriced)
             case ProviderDown():
                 self._down[event.provider] = event
             case Stopped():
                 self.stopped = event
             case JudgingBegan():
                 self.judging = True
+            case JudgingFailed():
+                self.judging_failed = True
             case Judged():
                 self.judged = True
             case _:
                 pass
-        if self.session is not None:
+        recovered = isinstance(event, AttemptSealed) and event.recovered
+        if self.session is not None and not (recovered or isinstance(event, LaneProbed)):  # these come before RunBegan
             self._here = max(event.at - self.session.at, timedelta())
 
     def phase(self, *, at_work: bool) -> Phase:
         """What is being done. `at_work`: a process holds the run."""
-        if self.judging or self.judged:
-            return "judging" if at_work else "ended" if self.judged else "stopped" if self.stopped else "killed"
+        if at_work and (self.judging or self.judged):
+            return "judging"
+        if self.judged:
+            return "ended"
+        if self.judging and self.judging_failed and self.stopped is None:
+            return "failed"
         if self.stopped is not None:
             return "stopping" if at_work else "stopped"
         return "attempting" if at_work else "killed"

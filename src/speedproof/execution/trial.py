@@ -105,11 +105,12 @@ async def hold_trial(
         if ran.failure is not None:
             raise ran.failure
     store = AttemptStore(record)
+    calls, recorded = wire_of(folder)
     made = read_untrusted(tree / makes, _READ)
     left = Left(home=home, stdout=store.log_lines("stdout.log.zst"), stderr=store.log_lines("stderr.log.zst"))
     return Trial(
-        calls=_calls(store),
-        wire=(record / "calls.jsonl").read_text(encoding="utf-8"),
+        calls=calls,
+        wire=recorded,
         outcome=agent.outcome(left),
         finished=ran.finished,
         stopped=ran.stopped,
@@ -119,14 +120,18 @@ async def hold_trial(
     )
 
 
-def _calls(store: AttemptStore) -> tuple[ModelCall, ...]:
+def wire_of(folder: Path) -> tuple[tuple[ModelCall, ...], str]:
+    """The calls of a trial in `folder`, and they as recorded: what it has made so far, however it ended."""
+    store = AttemptStore(folder / "record")
     lines, _ = store.calls()
     outcomes = {line.call: line for _, line in lines if isinstance(line, CallOutcome)}
-    return tuple(
+    calls = tuple(
         ModelCall(line.call, line, outcomes.get(line.call), number)
         for number, line in lines
         if isinstance(line, CallIntent)
     )
+    file = store.folder / "calls.jsonl"
+    return calls, file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def end_all_with(token: str) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from speedproof.journal.attempt import StopCause
+from speedproof.journal.attempt import HarnessError, StopCause
 from speedproof.journal.base import Record
 from speedproof.journal.failure import FailureClass
 from speedproof.journal.pace import PaceChange, ProviderDown
@@ -47,8 +47,12 @@ class LaneProbed(Record):
     """Model calls."""
     usage: Usage
     """Sum of their known usage."""
+    usage_unknown_calls: int | None = None
+    """Calls whose usage is unknown and not in the sum; null where nobody counted them."""
     cost_usd: float | None
     """Sum of their known costs in US dollars; null when no call has one."""
+    cost_unknown_calls: int | None = None
+    """Calls whose cost is unknown and not in the sum; null where nobody counted them."""
     broken: str | None
     """Why no attempt of it can succeed; null when one can."""
 
@@ -215,6 +219,19 @@ class JudgingBegan(Record):
     """When, UTC."""
 
 
+class JudgingFailed(Record):
+    """Patches could not be judged: something failed that says nothing of them. They wait for another judging."""
+
+    event: Literal["judging_failed"] = "judging_failed"
+    """Marks the line."""
+    at: datetime
+    """When, UTC."""
+    task: str | None
+    """Name of the task whose patches wait; null when those of every task do that has no evaluation yet."""
+    error: HarnessError
+    """What was raised."""
+
+
 class Judged(Record):
     """Every sealed attempt has an evaluation by the declared method."""
 
@@ -236,6 +253,7 @@ Event = Annotated[
     | RunLimit
     | Stopped
     | JudgingBegan
+    | JudgingFailed
     | Judged
     | PaceChange
     | ProviderDown,

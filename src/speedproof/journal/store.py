@@ -106,18 +106,7 @@ class AttemptStore:
 
     def calls(self) -> tuple[list[tuple[int, CallIntent | CallOutcome]], list[BadLine]]:
         """calls.jsonl as (line, record), and the lines that are torn or damaged."""
-        good: list[tuple[int, CallIntent | CallOutcome]] = []
-        bad: list[BadLine] = []
-        for entry in read_jsonl(self.folder / "calls.jsonl"):
-            if isinstance(entry, BadLine):
-                bad.append(entry)
-                continue
-            line, value = entry
-            try:
-                good.append((line, _CALL.validate_python(value)))
-            except ValidationError:
-                bad.append(BadLine(line, torn=False, excerpt=str(value)[:200]))
-        return good, bad
+        return _read_calls(self.folder / "calls.jsonl")
 
     def log_lines(self, name: str) -> list[str]:
         """Lines of stdout.log.zst or stderr.log.zst, as `read_log` gives them."""
@@ -150,6 +139,14 @@ class RunStore:
         file = folder / f"{len(list(folder.glob('[0-9]*.jsonl'))) + 1:03d}.jsonl"
         write_atomically(file, calls)
         return f"{folder.name}/{file.name}"
+
+    def probes(self) -> list[str]:
+        """The names that `add_probe` gave, oldest first."""
+        return [f"probes/{path.name}" for path in sorted((self.folder / "probes").glob("[0-9]*.jsonl"))]
+
+    def probe_calls(self, name: str) -> tuple[list[tuple[int, CallIntent | CallOutcome]], list[BadLine]]:
+        """The calls of a probe as (line, record), and the lines that are torn or damaged."""
+        return _read_calls(self.folder / name)
 
     def add_qualification(self, qualification: Qualification) -> Path:
         """Add qualifications/<digest>.json: whether a task can prove something on the machine that judges this run."""
@@ -270,6 +267,21 @@ class Store:
             what = "no attempt" if not items else "more than one item"
             raise InputError(f"{what} matches {name!r} in run {run.id}", hint=f"speedproof report {run.id}")
         return found[-1]
+
+
+def _read_calls(path: Path) -> tuple[list[tuple[int, CallIntent | CallOutcome]], list[BadLine]]:
+    good: list[tuple[int, CallIntent | CallOutcome]] = []
+    bad: list[BadLine] = []
+    for entry in read_jsonl(path):
+        if isinstance(entry, BadLine):
+            bad.append(entry)
+            continue
+        line, value = entry
+        try:
+            good.append((line, _CALL.validate_python(value)))
+        except ValidationError:
+            bad.append(BadLine(line, torn=False, excerpt=str(value)[:200]))
+    return good, bad
 
 
 def new_run_id() -> str:

@@ -11,6 +11,7 @@ from speedproof.report.text import count, model, one_line, percent, plural, toke
 from speedproof.report.verdict import short
 
 _TITLES = {
+    "probes": "Probes before the run",
     "task": "By task",
     "agent": "By agent",
     "model": "By model",
@@ -62,6 +63,8 @@ def _summary(spending: Spending) -> Iterable[Text]:
         )
     share = f" ({percent(wasted.cost_usd / spent.cost_usd)})" if wasted.cost_usd and spent.cost_usd else ""
     yield Text(f"{_dollars(wasted)}{share} of it wasted; {_calls(wasted)}")
+    if any(line.by == "probes" for line in spending.lines):
+        yield Text(f"{_dollars(spending.probes)} of it by probes before the run; {_calls(spending.probes)}")
     again = spending.total.again
     if again.calls:
         yield Text(f"{_dollars(again)} of it by attempts that were made again; {_calls(again)}")

@@ -250,4 +250,6 @@ def _spent(report: RunReport) -> RenderableType:
     )
     again = total.again
     part = f"; of it {again_words(again)}" if again.attempts else ""
+    if probed := [line for line in report.costs if line.by == "probes"]:
+        part += f"; {plural(sum(line.calls for line in probed), 'call')} of it by probes before the run"
     return Text(f"Spent: {plural(total.calls, 'call')}; {tokens(total.usage)}{unknown}{cost}{part}")
