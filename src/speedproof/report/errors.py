@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speedproof.analysis.errors import By, CallGroup, ErrorGroup, Errors
-from speedproof.analysis.errors.records import Lost
+from speedproof.analysis.errors.records import Judging, Lost
 from speedproof.report.tables import cell, new_table
 from speedproof.report.text import count, one_line, plural, seconds, tokens, usd
 
@@ -29,10 +29,24 @@ def print_errors(errors: Errors, console: Console, *, limit: int) -> None:
     """Print it, with at most `limit` groups, and as many within each. Whatever a stranger wrote is shown as text."""
     for line in _summary(errors):
         console.print(line)
+    judging = errors.judging
     if errors.groups:
         _section(f"Failures that ended an attempt, by {errors.by}", errors.groups, console, limit)
     if errors.completed:
         _section("Completed, with nothing to judge or recorded as a failure", errors.completed, console, limit)
+    if judging.groups:
+        _section(f"Patches that could not be judged, by {errors.by}", judging.groups, console, limit)
+    if judging.controls:
+        _section(
+            f"Controls and given patches that could not be judged, by {errors.by}", judging.controls, console, limit
+        )
+    if errors.unread:
+        console.print()
+        console.print(Text("Records that cannot be read", style="bold"))
+        for record in errors.unread[:limit]:
+            console.print(Text(one_line(record, 400)))
+        if len(errors.unread) > limit:
+            console.print(Text(f"and {len(errors.unread) - limit} more: --limit, --json", style="dim"))
     if errors.calls or errors.unlisted_calls:
         console.print()
         console.print(_calls(errors.calls))
@@ -49,6 +63,7 @@ def _summary(errors: Errors) -> Iterable[Text]:
     yield Text(f"{looked}: {failed:,} ended by a failure", style="bold")
     if failed:
         yield Text(f"they took {_took(errors.failed, failed)}")
+    yield from _unjudged(errors.judging)
     told = errors.recorded_failures
     if told.attempts:
         found = len(told.without_text) - len(told.no_cause)
@@ -57,6 +72,15 @@ def _summary(errors: Errors) -> Iterable[Text]:
         yield Text(
             f"{len(told.attempts):,} recorded as failures, {len(told.without_text):,} without an error text{causes}"
         )
+
+
+def _unjudged(judging: Judging) -> Iterable[Text]:
+    attempts, controls = (sum(len(group.attempts) for group in part) for part in (judging.groups, judging.controls))
+    ended = f" ({len(judging.ended):,} of them ended by a failure too)" if judging.ended else ""
+    whose = [f"{plural(attempts, 'attempt')}{ended}"] if attempts else []
+    whose += [plural(controls, "control or given patch", "controls or given patches")] if controls else []
+    if whose:
+        yield Text(f"{' and '.join(whose)} of {plural(len(judging.tasks), 'task')} could not be judged")
 
 
 def _took(lost: Lost, attempts: int) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 
 from speedproof.analysis.interval import Interval
-from speedproof.journal.failure import FailureClass
+from speedproof.journal.failure import Diagnosis, FailureClass
 from speedproof.journal.foreign import ForeignAttempt
 from speedproof.journal.prices import unit_prices
 
@@ -30,6 +30,10 @@ class Entry:
     """Whether the attempt is being made at this moment."""
     unqualified: str | None = None
     """Why its task can prove nothing on the machine that judged; null when it can, or nobody knows."""
+    judging: Diagnosis | None = None
+    """Own attempts: why judging its patch failed, with places relative to the run's folder; null when it did not."""
+    unread: str | None = None
+    """Own attempts: what of the records in its folder cannot be read, and why; null when all can."""
 
     @cached_property
     def at(self) -> datetime | None:

@@ -8,15 +8,19 @@ from pathlib import Path
 from speedproof.analysis.collection import garbage
 from speedproof.analysis.collection.collection import Collection
 from speedproof.analysis.collection.entry import Entry
+from speedproof.analysis.collection.judging import JudgingFailures
 from speedproof.analysis.row import Row
 from speedproof.analysis.rows import rows
 from speedproof.archives.own import own_attempts
 from speedproof.archives.store import ArchiveStore, archives
 from speedproof.errors import InputError
 from speedproof.journal import RunStore, Store
+from speedproof.journal.failure import Diagnosis
 from speedproof.journal.foreign import ForeignAttempt
 from speedproof.journal.foreign_parts import SettingSeen
 
+_Own = tuple[Row, Diagnosis | None]
+"""What is known of our own attempts alone: the row, and why judging failed."""
 _NAMED = 10
 """Runs and archives that are named where one is not found."""
 
@@ -33,7 +37,7 @@ def collect(names: Sequence[str], state: Path) -> Collection:
             "there is no run and no archive here", file=state, hint="speedproof import FOLDER, or speedproof demo"
         )
     imported = [one for one in found if isinstance(one, ArchiveStore)]
-    read: list[tuple[ForeignAttempt, Row | None]] = []
+    read: list[tuple[ForeignAttempt, _Own | None]] = []
     unread: list[str] = []
     with garbage.kept():
         for one in found:
@@ -83,23 +87,24 @@ def _run(name: str, known: Sequence[ArchiveStore], store: Store) -> RunStore:
     return store.run(name)
 
 
-def _of_run(run: RunStore, unread: list[str]) -> Iterator[tuple[ForeignAttempt, Row | None]]:
-    known = {row.name: row for row in rows(run)}
+def _of_run(run: RunStore, unread: list[str]) -> Iterator[tuple[ForeignAttempt, _Own | None]]:
+    known, failures = {row.name: row for row in rows(run)}, JudgingFailures(run)
     for attempt in own_attempts(run, unread):
-        yield attempt, known.get(attempt.own or "")
+        row = known.get(attempt.own or "")
+        yield attempt, None if row is None else (row, failures.of(attempt, row))
 
 
-def _named(read: Iterable[tuple[ForeignAttempt, Row | None]]) -> Iterator[Entry]:
+def _named(read: Iterable[tuple[ForeignAttempt, _Own | None]]) -> Iterator[Entry]:
     every = list(read)
     short = [attempt.own or f"{attempt.run}/{attempt.item}" for attempt, _ in every]
     times = Counter(short)
-    for (attempt, row), name in zip(every, short, strict=True):
+    for (attempt, own), name in zip(every, short, strict=True):
         if times[name] > 1:
             name = f"{attempt.archive}/{attempt.folder}{'#' + attempt.part if attempt.part else ''}"
-        yield Entry(attempt, name) if row is None else _own(attempt, row)
+        yield Entry(attempt, name) if own is None else _own(attempt, *own)
 
 
-def _own(attempt: ForeignAttempt, row: Row) -> Entry:
+def _own(attempt: ForeignAttempt, row: Row, judging: Diagnosis | None) -> Entry:
     return Entry(
         attempt,
         row.name,
@@ -109,4 +114,6 @@ def _own(attempt: ForeignAttempt, row: Row) -> Entry:
         control=row.control,
         under_way=row.state == "open" and row.run is None,
         unqualified=row.unqualified.message if row.unqualified else None,
+        judging=judging,
+        unread=row.error,
     )

@@ -8,9 +8,12 @@ from speedproof.analysis.errors.records import Example
 from speedproof.journal import Evidence
 
 
-def example(entry: Entry, message: str, evidence: Sequence[Evidence]) -> Example:
-    """An attempt as the example of its group: evidence is told by its place in the archive."""
-    folder = PurePosixPath(entry.attempt.folder)
+def example(entry: Entry, message: str, evidence: Sequence[Evidence], *, of_run: bool = False) -> Example:
+    """An attempt as the example of its group: evidence is told by its place in the archive.
+
+    `of_run`: the places are relative to the run's folder already, not to the attempt's.
+    """
+    folder = PurePosixPath("" if of_run else entry.attempt.folder)
     return Example(
         attempt=entry.name,
         archive=entry.attempt.archive,

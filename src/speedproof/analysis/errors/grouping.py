@@ -8,7 +8,7 @@ from speedproof.analysis.collection import Collection, Entry
 from speedproof.analysis.errors.calls import call_groups
 from speedproof.analysis.errors.example import example
 from speedproof.analysis.errors.lost import Successes, lost
-from speedproof.analysis.errors.records import By, ErrorGroup, Errors, Untold
+from speedproof.analysis.errors.records import By, ErrorGroup, Errors, Judging, Untold
 from speedproof.analysis.founded import CONFIDENCES, best_founded
 from speedproof.diagnosis import fingerprint
 from speedproof.journal.failure import Diagnosis, FailureClass
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 _Failed = tuple[Entry, Diagnosis]
 _KEYS: dict[By, Callable[[Entry, Diagnosis], str | None]] = {
     "class": lambda _, d: d.failure.value,
-    "fingerprint": lambda e, d: e.attempt.fingerprint or fingerprint(d),
+    "fingerprint": lambda e, d: (d is e.attempt.diagnosis and e.attempt.fingerprint) or fingerprint(d),
     "fault": lambda _, d: d.failure.fault,
     "run": lambda e, _: e.attempt.run,
     "agent": lambda e, _: e.attempt.agent.value,
@@ -35,6 +35,7 @@ def errors(collection: Collection, by: By = "class") -> Errors:
         if attempt.diagnosis is not None:
             (completed if attempt.run_status == "completed" else failed).append((entry, attempt.diagnosis))
     successes = Successes(collection.whole or collection)
+    controls = collection.controls if collection.whole is None else ()  # nobody chose among them
     return Errors(
         by=by,
         archives=collection.archives,
@@ -42,9 +43,21 @@ def errors(collection: Collection, by: By = "class") -> Errors:
         failed=lost([entry for entry, _ in failed]),
         groups=_Grouping(failed, successes).groups(failed, by),
         completed=_Grouping(completed, successes).groups(completed, by),
+        judging=_judging(collection.entries, controls, successes, by),
         calls=call_groups(collection.entries),
         unlisted_calls=sum(max(0, (e.attempt.failed or 0) - len(e.attempt.failed_calls)) for e in collection.entries),
         recorded_failures=_untold([e for e in collection.entries if e.recorded is False]),
+        unread=(*collection.unread, *(f"{e.name}: {e.unread}" for e in (*collection.entries, *controls) if e.unread)),
+    )
+
+
+def _judging(entries: Sequence[Entry], controls: Sequence[Entry], successes: Successes, by: By) -> Judging:
+    judged, given = ([(e, e.judging) for e in every if e.judging is not None] for every in (entries, controls))
+    return Judging(
+        tasks=tuple(dict.fromkeys(e.attempt.task for e, _ in (*judged, *given) if e.attempt.task is not None)),
+        groups=_Grouping(judged, successes).groups(judged, by),
+        ended=tuple(e.name for e, _ in judged if e.attempt.diagnosis and e.attempt.run_status != "completed"),
+        controls=_Grouping(given, successes).groups(given, by),
     )
 
 
@@ -88,7 +101,7 @@ class _Grouping:
             failure=one,
             fault=_same(failure.fault for failure in classes),
             transient=_same(failure.info.transient for failure in classes),
-            next=() if one is None else _steps(one, entries),
+            next=() if one is None else tuple(dict.fromkeys(_step(entry, diagnosis) for entry, diagnosis in found)),
             attempts=tuple(entry.name for entry in entries),
             items=len({(e.attempt.run, e.attempt.item) for e in entries}),
             commits=len({e.attempt.commit for e in entries if e.attempt.commit}),
@@ -102,7 +115,9 @@ class _Grouping:
             lost=lost(entries),
             calls=len(calls),
             mentions=sum(call.mentions for call in calls),
-            example=example(best, best_diagnosis.message, best_diagnosis.evidence),
+            example=example(
+                best, best_diagnosis.message, best_diagnosis.evidence, of_run=best_diagnosis is best.judging
+            ),
             groups=() if within is None else self.groups(found, within),
         )
 
@@ -112,8 +127,10 @@ def _same(values: Iterable[_Value]) -> _Value | None:
     return every.pop() if len(every) == 1 else None
 
 
-def _steps(failure: FailureClass, entries: Sequence[Entry]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(failure.next_step(own=entry.attempt.own is not None) for entry in entries))
+def _step(entry: Entry, diagnosis: Diagnosis) -> str:
+    if diagnosis is entry.judging and diagnosis.failure is FailureClass.INTERRUPTED:
+        return "Run `speedproof evaluate` to judge the patch."  # the attempt itself was not cut off
+    return diagnosis.failure.next_step(own=entry.attempt.own is not None)
 
 
 def _untold(entries: Sequence[Entry]) -> Untold:

@@ -107,6 +107,23 @@ class ErrorGroup(Record):
     """The same attempts by fingerprint, or by class where the group has several."""
 
 
+class Judging(Record):
+    """Patches of our own attempts that could not be judged, or only on a task that proves nothing.
+
+    The attempt itself may have gone well. Of each patch the evaluation that counts is looked at, and no other; a patch
+    to which the run's judging never came, because it broke off, is among them.
+    """
+
+    tasks: tuple[str, ...]
+    """The tasks that they are of: what is broken in one is found once, and holds for all of its patches."""
+    groups: tuple[ErrorGroup, ...]
+    """Attempts of agents by what their judging failed with, in the order of the other groups."""
+    ended: tuple[str, ...]
+    """Those of them that a failure of their own ended too: they are among the failed as well."""
+    controls: tuple[ErrorGroup, ...]
+    """Controls and patches that somebody gave, likewise: they are counted nowhere else."""
+
+
 class CallGroup(Record):
     """Model calls that failed in the same way, whatever became of the attempts."""
 
@@ -158,9 +175,13 @@ class Errors(Record):
     """Failures that ended an attempt. First the group with the largest share of attempts, dollars or seconds."""
     completed: tuple[ErrorGroup, ...]
     """Attempts that completed, and left nothing to judge or are recorded as a failure, in the same order."""
+    judging: Judging
+    """Failures of judging, not of attempts."""
     calls: tuple[CallGroup, ...]
     """Failed model calls by class, the most frequent first."""
     unlisted_calls: int
     """Failed calls in none of these groups: a record lists the first 1,000 of its attempt, and counts all."""
     recorded_failures: Untold
     """What the archives say of their failures."""
+    unread: tuple[str, ...]
+    """Records of our own attempts that cannot be read, each with its attempt and why: what they hold counts nowhere."""
