@@ -9,6 +9,8 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +167,29 @@ def test_a_query_that_takes_too_much_memory_fails_and_writes_nothing(
 
 
 def test_a_query_without_end_stops_at_ctrl_c(state: Path) -> None:
-    threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+    try:
+        threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT]).start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            ask(state, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t")
+        assert time.monotonic() - began < 5
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_in_the_moment_in_which_a_query_begins_stops_it(
+    state: Path, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    submit = ThreadPoolExecutor.submit
+
+    def interrupted(worker: ThreadPoolExecutor, work: Callable[[], Any]) -> None:
+        submit(worker, work)
+        time.sleep(0.3 * begun)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         ask(state, "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t")

@@ -1,9 +1,11 @@
 """Asking the catalog in SQL: one statement that reads, nothing that writes, attaches, loads, or opens another file."""
 
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from speedproof.analysis.catalog.build import SAFE, opened
@@ -64,17 +66,29 @@ def asked(catalog: Path, query: str) -> Iterator[Answer]:
 
 
 def _stoppable(connection: Any, work: Callable[[], _Gift]) -> _Gift:
-    """What `work` gives, done in a thread of its own: the database itself does not always heed Ctrl-C."""
-    with ThreadPoolExecutor(1) as worker:
-        doing = worker.submit(work)
+    """What `work` gives, done in a thread of its own: the database itself does not always heed Ctrl-C. That may come at
+    any moment, even before the work has begun."""
+    at_work, left = Event(), Event()
+
+    def run() -> _Gift:
+        at_work.set()
         try:
-            with _refusals():
-                return doing.result()
-        except KeyboardInterrupt:
-            while not doing.done():
-                connection.interrupt()
-                wait([doing], timeout=0.1)
-            raise
+            if left.is_set():
+                raise CancelledError
+            return work()
+        finally:
+            at_work.clear()
+
+    worker = ThreadPoolExecutor(1)
+    try:
+        with _refusals():
+            return worker.submit(run).result()
+    finally:
+        left.set()
+        while at_work.is_set():
+            connection.interrupt()
+            time.sleep(0.01)
+        worker.shutdown(wait=False)
 
 
 @contextmanager
